@@ -1,0 +1,122 @@
+"""What would happen if we set x, rather than saw it, when something hidden moves both x and the outcome.
+
+The names below are loaded when they are first used: ``import ebm_causal`` itself loads neither torch,
+nor pandas, nor DoWhy. They stand in the order in which data meets them.
+
+>>> import ebm_causal as ec
+>>> ec.identify(ec.CausalGraph(["z -> x", "z -> y", "x -> y"]), "x", "y").adjustment_sets
+(('z',),)
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # what __getattr__ gives, as type checkers see it
+    from ebm_causal.analysis import analyze
+    from ebm_causal.data import CausalTable, load_dataset, read_table
+    from ebm_causal.energies import (
+        BernoulliCost,
+        Energy,
+        GaussianRegularizer,
+        LatentEnergy,
+        LinearGaussianEnergy,
+        Mechanism,
+        SquaredError,
+        StudentTCost,
+        Variable,
+        energy,
+        finite,
+    )
+    from ebm_causal.findings import Findings
+    from ebm_causal.gibbs import GibbsDensity, free_energy, log_partition, pyro_model
+    from ebm_causal.graph import CausalGraph, identify
+    from ebm_causal.inference import Posterior, sample
+    from ebm_causal.intervention import adjust, confounding_gap, do, interventional, observational
+    from ebm_causal.learning import Fit, fit, load_fit
+    from ebm_causal.sensitivity import (
+        LinearSensitivity,
+        OmittedVariableBias,
+        e_value,
+        marginal_sensitivity,
+        no_assumption_bounds,
+        omitted_variable_bias,
+    )
+    from ebm_causal.uncertainty import fisher_information, propagate_variance
+
+_NAMES = {
+    "data": ("CausalTable", "read_table", "load_dataset"),
+    "graph": ("CausalGraph", "identify"),
+    "energies": (
+        *("Variable", "finite", "energy", "Energy", "Mechanism"),
+        *("SquaredError", "BernoulliCost", "StudentTCost"),
+        *("GaussianRegularizer", "LatentEnergy", "LinearGaussianEnergy"),
+    ),
+    "gibbs": ("free_energy", "log_partition", "GibbsDensity", "pyro_model"),
+    "inference": ("sample", "Posterior"),
+    "learning": ("fit", "Fit", "load_fit"),
+    "intervention": ("do", "interventional", "observational", "confounding_gap", "adjust"),
+    "uncertainty": ("propagate_variance", "fisher_information"),
+    "sensitivity": (
+        *("LinearSensitivity", "omitted_variable_bias", "OmittedVariableBias"),
+        *("e_value", "marginal_sensitivity", "no_assumption_bounds"),
+    ),
+    "findings": ("Findings",),
+    "analysis": ("analyze",),
+}
+_HOMES = {name: home for home, names in _NAMES.items() for name in names}
+
+__version__ = "0.1.0"
+__all__ = [  # noqa: RUF022 -- in the order in which data meets them
+    "CausalTable",
+    "read_table",
+    "load_dataset",
+    "CausalGraph",
+    "identify",
+    "Variable",
+    "finite",
+    "energy",
+    "Energy",
+    "Mechanism",
+    "SquaredError",
+    "BernoulliCost",
+    "StudentTCost",
+    "GaussianRegularizer",
+    "LatentEnergy",
+    "LinearGaussianEnergy",
+    "free_energy",
+    "log_partition",
+    "GibbsDensity",
+    "pyro_model",
+    "sample",
+    "Posterior",
+    "fit",
+    "Fit",
+    "load_fit",
+    "do",
+    "interventional",
+    "observational",
+    "confounding_gap",
+    "adjust",
+    "propagate_variance",
+    "fisher_information",
+    "LinearSensitivity",
+    "omitted_variable_bias",
+    "OmittedVariableBias",
+    "e_value",
+    "marginal_sensitivity",
+    "no_assumption_bounds",
+    "Findings",
+    "analyze",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'ebm_causal' has no attribute {name!r}")
+    value = getattr(import_module(f"ebm_causal.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]
