@@ -49,24 +49,24 @@ def kind_of(column: pd.Series) -> str:
     return "levels" if pd.api.types.is_object_dtype(kind) or pd.api.types.is_string_dtype(kind) else "other"
 
 
-def missing_in(column: pd.Series) -> Bool[np.ndarray, "rows"]:
+def missing_in(column: pd.Series) -> Bool[np.ndarray, " rows"]:
     """Where a column has no value."""
     return column.isna().to_numpy(dtype=bool)
 
 
-def infinite_in(column: pd.Series) -> Bool[np.ndarray, "rows"]:
+def infinite_in(column: pd.Series) -> Bool[np.ndarray, " rows"]:
     """Where a column of numbers is infinite."""
     if kind_of(column) != "number" or pd.api.types.is_integer_dtype(column.dtype):
         return np.zeros(len(column), dtype=bool)
     return np.isinf(column.to_numpy(dtype=np.float64, na_value=np.nan))
 
 
-def numbers_of(column: pd.Series) -> Float[np.ndarray, "rows"]:
+def numbers_of(column: pd.Series) -> Float[np.ndarray, " rows"]:
     """The values of a column of numbers or booleans without missing ones, as float64."""
     return column.to_numpy(dtype=np.float64)
 
 
-def levels_of(column: pd.Series) -> tuple[Int[np.ndarray, "rows"], tuple[str, ...]]:
+def levels_of(column: pd.Series) -> tuple[Int[np.ndarray, " rows"], tuple[str, ...]]:
     """The codes and the texts of a column's levels, sorted, or in the order of an ordered set of categories.
 
     Raises:
@@ -79,7 +79,7 @@ def levels_of(column: pd.Series) -> tuple[Int[np.ndarray, "rows"], tuple[str, ..
     levels = tuple(label(level) for level in found)
     if len(set(levels)) < len(levels):
         twice = next(level for level in levels if levels.count(level) > 1)
-        raise TableError(f"Column {column.name!r} has two levels that both read {twice!r}: make them one or name them apart.")
+        raise TableError(f"Column {column.name!r} has two levels that both read {twice!r}: name them apart.")
     return codes.astype(np.int64), levels
 
 

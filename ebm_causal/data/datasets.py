@@ -9,7 +9,7 @@ from ebm_causal.data.tables import CausalTable
 from ebm_causal.errors import TableError
 
 # The difference of means in lalonde-nsw, where chance decided who was trained, and its standard error.
-TRAINING_EXPERIMENT = (1794.3424, 632.8534)
+TRAINING_EXPERIMENT = (1794.3423901351352, 632.8533949624691)
 
 _LALONDE: dict[str, Any] = {
     "treatment": "treat",
@@ -20,7 +20,7 @@ _DATASETS: dict[str, dict[str, Any]] = {
     "lalonde-cps": {
         **_LALONDE,
         "experiment": TRAINING_EXPERIMENT,
-        "source": "LaLonde 1986; Dehejia and Wahba 1999: the trained of an experiment beside survey controls (CPS-1)",
+        "source": "LaLonde 1986; Dehejia and Wahba 1999: the trained of an experiment beside survey controls",
     },
     "lalonde-nsw": {
         **_LALONDE,

@@ -35,7 +35,7 @@ class Factor:
 
     source: str
     levels: tuple[str, ...]
-    codes: Int[np.ndarray, "rows"]
+    codes: Int[np.ndarray, " rows"]
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -106,9 +106,11 @@ class Design:
 
     def without(self, covariate: str) -> "Design":
         """The design without the columns of one covariate."""
-        return Design(rows=self.rows, blocks=tuple(block for block in self.blocks if block.source != covariate))
+        return Design(
+            rows=self.rows, blocks=tuple(block for block in self.blocks if block.source != covariate)
+        )
 
-    def residualize(self, values: Float[np.ndarray, "rows *columns"]) -> Float[np.ndarray, "rows *columns"]:
+    def residualize(self, values: Float[np.ndarray, " rows *columns"]) -> Float[np.ndarray, " rows *columns"]:
         """What is left of the values after a regression on the intercept and all columns."""
         basis, _ = self._factored
         left = self._centered(values.reshape(self.rows, -1))

@@ -31,7 +31,7 @@ class DroppedRows:
 
 def complete_rows(
     frame: pd.DataFrame, columns: Sequence[str], missing: str
-) -> tuple[Bool[np.ndarray, "rows"], tuple[DroppedRows, ...]]:
+) -> tuple[Bool[np.ndarray, " rows"], tuple[DroppedRows, ...]]:
     """Find the rows with a finite value in every column.
 
     Args:
@@ -59,13 +59,13 @@ def complete_rows(
     if not keep.any():
         worst = max(dropped, key=lambda one: one.rows)
         raise TableError(
-            f"No row is left: all {len(frame)} rows have a missing or infinite value in a column that is needed; "
-            f"{worst.column!r} alone in {worst.rows} rows. Leave this column out, or fill its values."
+            f"No row is left: all {len(frame)} rows have a missing or infinite value in a column that is "
+            f"needed; {worst.column!r} alone in {worst.rows} rows. Leave this column out, or fill its values."
         )
     return keep, tuple(dropped)
 
 
-def _refuse(name: str, bad: Bool[np.ndarray, "rows"], reason: str, missing: str) -> None:
+def _refuse(name: str, bad: Bool[np.ndarray, " rows"], reason: str, missing: str) -> None:
     if missing == "refuse":
         raise TableError(
             f"Column {name!r} has {reason} values in {int(bad.sum())} rows, first in rows "

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -11,6 +12,8 @@ from ebm_causal.data.tables import CausalTable, Experiment
 from ebm_causal.errors import TableError
 
 PARQUET = (".parquet", ".pq")
+_VERSION = tuple(int(part) for part in pd.__version__.split(".")[:2])
+_TO_THE_LAST_DIGIT: dict[str, Any] = {"float_precision": "round_trip"} if _VERSION < (3, 1) else {}
 
 
 def read_table(
@@ -92,20 +95,22 @@ def read_csv(path: Path) -> pd.DataFrame:
     separator = "\t" if ".tsv" in path.suffixes else ","
     try:
         header = pd.read_csv(path, sep=separator, header=None, nrows=1, dtype=str, keep_default_na=False)
-        frame = pd.read_csv(path, sep=separator, float_precision="round_trip", skipinitialspace=True)
+        frame = pd.read_csv(path, sep=separator, skipinitialspace=True, **_TO_THE_LAST_DIGIT)
     except (ValueError, OSError, EOFError, pd.errors.ParserError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise TableError(f"{str(path)!r} cannot be read as csv: {reason}.") from error
     names = header.iloc[0]
     twice = names[names.duplicated() & (names != "")].unique()
     if len(twice):
-        raise TableError(f"Column names must differ; {str(path)!r} has {shown(twice)} more than once. Rename them.")
+        raise TableError(
+            f"Column names must differ; {str(path)!r} has {shown(twice)} more than once. Rename them."
+        )
     return frame
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:
     if find_spec("pyarrow") is None:
-        raise TableError(f"Reading {str(path)!r} needs pyarrow: pip install \"ebm-causal[parquet]\"")
+        raise TableError(f'Reading {str(path)!r} needs pyarrow: pip install "ebm-causal[parquet]"')
     try:
         return pd.read_parquet(path, engine="pyarrow")
     except (ValueError, OSError) as error:  # pyarrow's own errors are of these kinds

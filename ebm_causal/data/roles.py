@@ -28,7 +28,9 @@ def check_names(frame: pd.DataFrame, treatment: str, outcome: str, covariates: S
     """
     twice = frame.columns[frame.columns.duplicated()].unique()
     if len(twice):
-        raise TableError(f"Column names must differ; {shown(twice)} stand for more than one column. Rename them.")
+        raise TableError(
+            f"Column names must differ; {shown(twice)} stand for more than one column. Rename them."
+        )
     require_columns(frame, (treatment, outcome, *covariates))
     if treatment == outcome:
         raise TableError(f"Column {treatment!r} cannot be both treatment and outcome.")
@@ -50,10 +52,12 @@ def check_listed(names: Sequence[str], covariates: Sequence[str], option: str) -
     """
     for name in names:
         if name not in covariates:
-            raise TableError(f"{option} names {name!r}, which is not among the covariates {shown(covariates)}.")
+            raise TableError(
+                f"{option} names {name!r}, which is not among the covariates {shown(covariates)}."
+            )
 
 
-def treatment_of(column: pd.Series) -> tuple[Float[np.ndarray, "rows"], tuple[str, str] | None]:
+def treatment_of(column: pd.Series) -> tuple[Float[np.ndarray, " rows"], tuple[str, str] | None]:
     """The values of a treatment, and its two levels where it is binary (coded 0 and 1).
 
     Raises:
@@ -61,13 +65,15 @@ def treatment_of(column: pd.Series) -> tuple[Float[np.ndarray, "rows"], tuple[st
     """
     kind, name = kind_of(column), column.name
     if kind == "other":
-        raise TableError(f"Treatment {name!r} holds {column.dtype} values; a treatment is numeric, or has two levels.")
+        raise TableError(
+            f"Treatment {name!r} holds {column.dtype} values; a treatment is numeric, or has two levels."
+        )
     if kind == "levels":
         values, levels = levels_of(column)
         if len(levels) > 2:
             raise TableError(
-                f"Treatment {name!r} is text with {len(levels)} levels ({shown(levels, 5)}); a treatment is numeric, "
-                "or has two levels. Keep the rows of two levels, or give it as numbers."
+                f"Treatment {name!r} is text with {len(levels)} levels ({shown(levels, 5)}); a treatment "
+                "is numeric, or has two levels. Keep the rows of two levels, or give it as numbers."
             )
         found: Sequence[object] = levels
         coded = values.astype(np.float64)
@@ -77,7 +83,9 @@ def treatment_of(column: pd.Series) -> tuple[Float[np.ndarray, "rows"], tuple[st
         found = np.unique(coded).tolist() if len(found) < 3 else found
     if len(found) < 2:
         one = label(found[0]) if found else "none"
-        raise TableError(f"Treatment {name!r} has one value, {one}, in all {len(column)} rows: nothing to compare.")
+        raise TableError(
+            f"Treatment {name!r} has one value, {one}, in all {len(column)} rows: nothing to compare."
+        )
     if len(found) > 2:
         return coded, None
     low, high = (label(level) for level in found)
@@ -86,7 +94,7 @@ def treatment_of(column: pd.Series) -> tuple[Float[np.ndarray, "rows"], tuple[st
     return (coded == coded.max()).astype(np.float64), (low, high)
 
 
-def outcome_of(column: pd.Series) -> Float[np.ndarray, "rows"]:
+def outcome_of(column: pd.Series) -> Float[np.ndarray, " rows"]:
     """The values of an outcome.
 
     Raises:
@@ -94,9 +102,13 @@ def outcome_of(column: pd.Series) -> Float[np.ndarray, "rows"]:
     """
     kind, name = kind_of(column), column.name
     if kind == "levels":
-        raise TableError(f"Outcome {name!r} is not numeric: it holds {first_text(column)}. Give it as numbers.")
+        raise TableError(
+            f"Outcome {name!r} is not numeric: it holds {first_text(column)}. Give it as numbers."
+        )
     if kind == "other":
-        raise TableError(f"Outcome {name!r} is not numeric: it holds {column.dtype} values. Give it as numbers.")
+        raise TableError(
+            f"Outcome {name!r} is not numeric: it holds {column.dtype} values. Give it as numbers."
+        )
     values = numbers_of(column)
     if values.min() == values.max():
         raise TableError(f"Outcome {name!r} has one value, {values[0]:g}, in all {len(values)} rows.")
@@ -115,15 +127,17 @@ def block_of(column: pd.Series, categorical: Collection[str], squares: Collectio
         raise TableError(f"Covariate {name!r} holds {column.dtype} values; give numbers, text or booleans.")
     if kind == "levels" and name not in categorical and mostly_numbers(column):
         raise TableError(
-            f"Covariate {name!r} holds numbers, but also {first_text(column)}. Mend the value, or name the column "
-            "in categorical to make each of its values a level."
+            f"Covariate {name!r} holds numbers, but also {first_text(column)}. Mend the value, or name the "
+            "column in categorical to make each of its values a level."
         )
     levels = kind != "number" or name in categorical
     if levels and name in squares:
         raise TableError(f"squares names {name!r}, which enters as levels and has no square.")
     block = _factor(column) if levels else _numbers(column, name in squares)
     if isinstance(block, Factor) and len(block.levels) == 1:
-        raise TableError(f"Covariate {name!r} is constant: {block.levels[0]!r} in all {len(column)} rows. Leave it out.")
+        raise TableError(
+            f"Covariate {name!r} is constant: {block.levels[0]!r} in all {len(column)} rows. Leave it out."
+        )
     return block
 
 
@@ -135,13 +149,15 @@ def _factor(column: pd.Series) -> Factor:
 def _numbers(column: pd.Series, squared: bool) -> Numbers:
     name, values = str(column.name), numbers_of(column)
     if values.min() == values.max():
-        raise TableError(f"Covariate {name!r} is constant: {values[0]:g} in all {len(values)} rows. Leave it out.")
+        raise TableError(
+            f"Covariate {name!r} is constant: {values[0]:g} in all {len(values)} rows. Leave it out."
+        )
     if squared:
         return Numbers(source=name, names=(name, f"{name}^2"), values=np.stack([values, values**2], axis=1))
     return Numbers(source=name, names=(name,), values=values[:, None])
 
 
-def check_design(design: Design, roles: dict[str, Float[np.ndarray, "rows"]]) -> None:
+def check_design(design: Design, roles: dict[str, Float[np.ndarray, " rows"]]) -> None:
     """Refuse a design with more columns than rows can tell apart, or with columns that repeat others.
 
     Args:
@@ -155,22 +171,24 @@ def check_design(design: Design, roles: dict[str, Float[np.ndarray, "rows"]]) ->
         columns = block.matrix() if len(block.names) <= 2 else np.zeros((design.rows, 0))
         for role, values in roles.items():
             if any(_same(column, values) for column in columns.T):
-                raise TableError(f"Covariate {block.source!r} carries the same values as the {role}. Leave it out.")
+                raise TableError(
+                    f"Covariate {block.source!r} carries the same values as the {role}. Leave it out."
+                )
     if design.columns >= design.rows:
         largest = max(design.blocks, key=lambda block: len(block.names))
         raise TableError(
-            f"{design.rows} rows are too few for the {design.columns} columns of the covariates; {largest.source!r} "
-            f"alone gives {len(largest.names)}. Leave covariates out, or bring more rows."
+            f"{design.rows} rows are too few for the {design.columns} columns of the covariates; "
+            f"{largest.source!r} alone gives {len(largest.names)}. Leave covariates out, or bring more rows."
         )
     dependent = design.first_dependent()
     if dependent is not None:
         name, others = dependent
         raise TableError(
-            f"Column {name!r} is a linear combination of other covariates ({shown(others)}): leave one of them out."
+            f"Column {name!r} is a linear combination of other covariates ({shown(others)}): leave one out."
         )
 
 
-def _same(column: Float[np.ndarray, "rows"], values: Float[np.ndarray, "rows"]) -> bool:
+def _same(column: Float[np.ndarray, " rows"], values: Float[np.ndarray, " rows"]) -> bool:
     # The same up to an affine map: the correlation is one to rounding.
     a, b = column - column.mean(), values - values.mean()
     return bool(abs(a @ b) >= (1 - 1e-12) * np.sqrt((a @ a) * (b @ b)))

@@ -1,15 +1,13 @@
 r"""A table on the scale that a model learns on, and the way back to units."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float
 
 if TYPE_CHECKING:
     import torch
-
-Values = TypeVar("Values")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -23,13 +21,13 @@ class StandardizedTable:
     Attributes:
         covariate_columns: The columns of the design, ``treatment_column`` and ``outcome_column`` beside them,
             as numpy arrays; ``covariates``, ``treatment`` and ``outcome`` give them as tensors.
-        treatment_location: What was taken away from the treatment before it was divided by ``treatment_scale``.
+        treatment_location: What was taken away from the treatment before ``treatment_scale`` divided it.
         outcome_location: The same for the outcome, with ``outcome_scale``.
     """
 
     covariate_columns: Float[np.ndarray, "rows columns"]
-    treatment_column: Float[np.ndarray, "rows"]
-    outcome_column: Float[np.ndarray, "rows"]
+    treatment_column: Float[np.ndarray, " rows"]
+    outcome_column: Float[np.ndarray, " rows"]
     treatment_location: float
     treatment_scale: float
     outcome_location: float
@@ -50,23 +48,25 @@ class StandardizedTable:
         """The outcome, ``[rows, 1]``, float64."""
         return _tensor(self.outcome_column[:, None])
 
-    def effect_in_units(self, effect: Values) -> Values:
-        """An effect on this scale in the outcome's units for one unit of treatment (from low to high if binary)."""
-        return effect * (self.outcome_scale / self.treatment_scale)  # type: ignore[operator]
+    def effect_in_units(self, effect: Any) -> Any:
+        """An effect on this scale in the outcome's units, per unit of treatment (low to high if binary)."""
+        return effect * (self.outcome_scale / self.treatment_scale)
 
-    def outcome_in_units(self, outcome: Values) -> Values:
+    def outcome_in_units(self, outcome: Any) -> Any:
         """An outcome on this scale in its own units."""
-        return self.outcome_location + self.outcome_scale * outcome  # type: ignore[operator]
+        return self.outcome_location + self.outcome_scale * outcome
 
 
 def standardize(
     covariates: Float[np.ndarray, "rows columns"],
-    treatment: Float[np.ndarray, "rows"],
-    outcome: Float[np.ndarray, "rows"],
+    treatment: Float[np.ndarray, " rows"],
+    outcome: Float[np.ndarray, " rows"],
     treatment_kind: str,
 ) -> StandardizedTable:
     """Bring covariates, treatment and outcome to the scale of ``StandardizedTable``."""
-    treatment_location, treatment_scale = (0.0, 1.0) if treatment_kind == "binary" else _location_scale(treatment)
+    treatment_location, treatment_scale = (
+        (0.0, 1.0) if treatment_kind == "binary" else _location_scale(treatment)
+    )
     binary = len(np.unique(outcome)) == 2
     outcome_location, outcome_scale = (outcome.min(), np.ptp(outcome)) if binary else _location_scale(outcome)
     return StandardizedTable(
@@ -80,7 +80,7 @@ def standardize(
     )
 
 
-def _location_scale(values: Float[np.ndarray, "rows"]) -> tuple[float, float]:
+def _location_scale(values: Float[np.ndarray, " rows"]) -> tuple[float, float]:
     return float(values.mean()), float(values.std())
 
 

@@ -49,7 +49,7 @@ class CausalTable:
         squares: Numeric covariates to enter squared as well.
         missing: ``"drop"`` leaves out rows with a missing or infinite value in a role and counts them;
             ``"refuse"`` raises.
-        experiment: A known effect to show beside the estimates: a number, or an estimate and its standard error.
+        experiment: A known effect to show beside the estimates: a number, or that and its standard error.
         name: What to call the table in a report.
         source: Where it comes from, in words.
 
@@ -87,8 +87,8 @@ class CausalTable:
     rows_read: int
     dropped: tuple[DroppedRows, ...]
     treatment_levels: tuple[str, str] | None
-    treatment_values: Float[np.ndarray, "rows"]
-    outcome_values: Float[np.ndarray, "rows"]
+    treatment_values: Float[np.ndarray, " rows"]
+    outcome_values: Float[np.ndarray, " rows"]
     design: Design
 
     def __init__(
@@ -118,14 +118,14 @@ class CausalTable:
         blocks = tuple(block_of(roles[column], categorical, squares) for column in covariates)
         design = Design(rows=len(kept), blocks=blocks)
         check_design(design, {f"treatment {treatment!r}": treated, f"outcome {outcome!r}": outcomes})
-        values = {
-            **{"frame": kept, "treatment": treatment, "outcome": outcome, "covariates": covariates},
-            **{"categorical": tuple(block.source for block in blocks if isinstance(block, Factor))},
-            **{"squares": squares, "experiment": _experiment(experiment), "name": name, "source": source},
-            **{"rows_read": len(frame), "dropped": dropped, "treatment_levels": levels},
-            **{"treatment_values": treated, "outcome_values": outcomes, "design": design},
-        }
-        for field, value in values.items():
+        levelled = tuple(block.source for block in blocks if isinstance(block, Factor))
+        self._set(frame=kept, treatment=treatment, outcome=outcome, covariates=covariates)
+        self._set(categorical=levelled, squares=squares, experiment=_experiment(experiment))
+        self._set(name=name, source=source, rows_read=len(frame), dropped=dropped, design=design)
+        self._set(treatment_values=treated, treatment_levels=levels, outcome_values=outcomes)
+
+    def _set(self, **fields: object) -> None:
+        for field, value in fields.items():
             object.__setattr__(self, field, value)
 
     @property
@@ -156,7 +156,9 @@ class CausalTable:
 
     def standardized(self) -> StandardizedTable:
         """The table as tensors of mean 0 and standard deviation 1, and the way back to units."""
-        return standardize(self.design.matrix(), self.treatment_values, self.outcome_values, self.treatment_kind)
+        return standardize(
+            self.design.matrix(), self.treatment_values, self.outcome_values, self.treatment_kind
+        )
 
     def summary(self) -> pd.DataFrame:
         """One row for each column of the analysis: its role, mean, standard deviation and range."""
@@ -177,15 +179,15 @@ class CausalTable:
         called = f"{self.name}: " if self.name else ""
         dropped = f" of {self.rows_read} read" if self.rows < self.rows_read else ""
         return (
-            f"CausalTable({called}{self.rows} rows{dropped}, {self.treatment_kind} treatment {self.treatment!r}, "
-            f"{self.outcome_kind} outcome {self.outcome!r}, {len(self.covariates)} covariates in "
-            f"{self.design.columns} columns)"
+            f"CausalTable({called}{self.rows} rows{dropped}, {self.treatment_kind} treatment "
+            f"{self.treatment!r}, {self.outcome_kind} outcome {self.outcome!r}, {len(self.covariates)} "
+            f"covariates in {self.design.columns} columns)"
         )
 
 
 def _names(names: Sequence[str], option: str) -> tuple[str, ...]:
     if isinstance(names, str):
-        raise TableError(f"{option} must be a list of column names; got the text {names!r}. Write [{names!r}].")
+        raise TableError(f"{option} must be a list of names; got the text {names!r}. Write [{names!r}].")
     return tuple(names)
 
 
