@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Self
+from typing import Any
 
 import networkx as nx
 import pandas as pd
@@ -139,7 +139,7 @@ class CausalGraph:
         return self._digraph.copy()
 
     @classmethod
-    def from_networkx(cls, graph: nx.DiGraph) -> Self:
+    def from_networkx(cls, graph: nx.DiGraph) -> "CausalGraph":
         """Read a networkx graph; nodes whose attribute ``latent`` is true are latent.
 
         Raises:
@@ -155,7 +155,7 @@ class CausalGraph:
         return write_dot(self._digraph)
 
     @classmethod
-    def from_dot(cls, text: str) -> Self:
+    def from_dot(cls, text: str) -> "CausalGraph":
         """Read DOT: ``latent=true`` or ``observed=no`` marks a latent, ``dir=both`` a latent common cause."""
         return cls.from_networkx(read_dot(text))
 
@@ -164,7 +164,7 @@ class CausalGraph:
         return write_gml(self._digraph)
 
     @classmethod
-    def from_gml(cls, text: str) -> Self:
+    def from_gml(cls, text: str) -> "CausalGraph":
         """Read GML: ``latent 1`` or ``observed "no"`` marks a latent."""
         return cls.from_networkx(read_gml(text))
 

@@ -146,17 +146,13 @@ def _by_back_door(graph: CausalGraph, treatment: str, outcome: str) -> dict[str,
 
 def _by_front_door(graph: CausalGraph, treatment: str, outcome: str) -> dict[str, Any] | None:
     digraph = graph.to_networkx()
-    between = set(graph.observed) & set(graph.descendants(treatment)) - {outcome}
     cut = without_arrows_from(digraph, [treatment])
-    mediators = {name for name in between if nx.is_d_separator(cut, {treatment}, {name}, set())}
-    mediators = _unconfounded(digraph, treatment, outcome, mediators)
-    if not mediators or not _carries_all(digraph, treatment, outcome, mediators):
+    others = set(graph.observed) - {treatment, outcome}
+    unconfounded = {name for name in others if nx.is_d_separator(cut, {treatment}, {name}, set())}
+    mediators = _largest_front_door(digraph, treatment, outcome, unconfounded)
+    if not _is_front_door(digraph, treatment, outcome, mediators):
         return None
-    for name in reversed(_in_order(graph, mediators)):
-        fewer = mediators - {name}
-        kept = _unconfounded(digraph, treatment, outcome, fewer) == fewer
-        if fewer and kept and _carries_all(digraph, treatment, outcome, fewer):
-            mediators = fewer
+    mediators = _thinned(digraph, treatment, outcome, mediators)
     names = _in_order(graph, mediators)
     return {
         "kind": "frontdoor",
@@ -165,21 +161,30 @@ def _by_front_door(graph: CausalGraph, treatment: str, outcome: str) -> dict[str
     }
 
 
-def _unconfounded(digraph: nx.DiGraph, treatment: str, outcome: str, names: set[str]) -> set[str]:
+def _largest_front_door(digraph: nx.DiGraph, treatment: str, outcome: str, names: set[str]) -> set[str]:
     """The largest subset whose back doors to the outcome are all blocked by the treatment.
 
     What is confounded when most arrows are cut stays so when fewer are, so it can be dropped for good.
     """
     cut = without_arrows_from(digraph, names)
     kept = {name for name in names if nx.is_d_separator(cut, {name}, {outcome}, {treatment})}
-    return kept if kept == names else _unconfounded(digraph, treatment, outcome, kept)
+    return kept if kept == names else _largest_front_door(digraph, treatment, outcome, kept)
 
 
-def _carries_all(digraph: nx.DiGraph, treatment: str, outcome: str, names: set[str]) -> bool:
-    if outcome not in nx.descendants(digraph, treatment):
-        return False
+def _is_front_door(digraph: nx.DiGraph, treatment: str, outcome: str, names: set[str]) -> bool:
+    """Whether variables without a back door from the treatment carry all of the effect, unconfounded."""
     rest = digraph.subgraph(set(digraph) - names)
-    return not nx.has_path(rest, treatment, outcome)
+    if outcome not in nx.descendants(digraph, treatment) or nx.has_path(rest, treatment, outcome):
+        return False
+    return _largest_front_door(digraph, treatment, outcome, names) == names
+
+
+def _thinned(digraph: nx.DiGraph, treatment: str, outcome: str, names: set[str]) -> set[str]:
+    """A front door from which no variable can be left out."""
+    for name in [name for name in reversed(list(digraph)) if name in names]:
+        if _is_front_door(digraph, treatment, outcome, names - {name}):
+            return _thinned(digraph, treatment, outcome, names - {name})
+    return names
 
 
 def _by_general(graph: CausalGraph, treatment: str, outcome: str) -> dict[str, Any] | None:
@@ -225,8 +230,9 @@ def _by_nothing(graph: CausalGraph, treatment: str, outcome: str) -> dict[str, A
     hidden = _in_order(graph, set(through) & set(graph.latents))
     return {
         "kind": "unidentified",
-        "text": f"not identified: {_braces(hidden)} connects {treatment!r} and {outcome!r} and is not "
-        "observed; no adjustment, no other functional of the observed distribution and no instrument gives the effect",
+        "text": f"not identified: a path through {_braces(hidden)}, which is not observed, connects "
+        f"{treatment!r} and {outcome!r}; no adjustment, no other function of the observed distribution "
+        "and no instrument gives the effect",
     }
 
 

@@ -1,0 +1,188 @@
+import time
+
+import networkx as nx
+import numpy as np
+import pytest
+from graph.oracles import (
+    DiscreteModel,
+    back_door_sets,
+    front_door_exists,
+    instruments,
+    is_front_door,
+    random_graph,
+)
+
+from ebm_causal.errors import GraphError, IdentificationError
+from ebm_causal.graph import CausalGraph, identify
+from ebm_causal.graph.identification import MOST_SETS
+
+
+def sets(*edges, latents=()):
+    estimand = identify(CausalGraph(edges, latents), "x", "y")
+    return estimand.kind, {frozenset(names) for names in estimand.adjustment_sets}
+
+
+@pytest.mark.parametrize(
+    ("edges", "expected"),
+    [
+        pytest.param(["x -> y"], {()}, id="nothing to adjust for"),
+        pytest.param(["x <- w -> y", "x -> y"], {("w",)}, id="one common cause"),
+        pytest.param(["x <- a -> b -> y", "x -> y"], {("a",), ("b",)}, id="two sets, each enough"),
+        pytest.param(["x <- u -> m <- v -> y", "x -> y"], {()}, id="M-bias: the collider is left alone"),
+        pytest.param(
+            ["x <- a -> m <- b -> y", "x <- m -> y", "x -> y"], {("a", "m"), ("m", "b")}, id="butterfly"
+        ),
+        pytest.param(["x -> m -> y", "x <- w -> m"], {("w",)}, id="a mediator is never adjusted for"),
+        pytest.param(["x -> y -> q"], {()}, id="nor is an effect of the outcome"),
+    ],
+)
+def test_back_door_sets_of_known_graphs(edges, expected):
+    assert sets(*edges) == ("backdoor", {frozenset(names) for names in expected})
+
+
+def test_latents_are_never_adjusted_for():
+    assert sets("x <- z -> y", "x -> y", latents=["z"]) == ("unidentified", set())
+    assert sets("x <- z -> w -> y", "x -> y", latents=["z"]) == ("backdoor", {frozenset({"w"})})
+
+
+def test_the_bow_arc_is_not_identified_and_the_text_names_the_latent():
+    estimand = identify(CausalGraph(["x <- z -> y", "x -> y", "w -> y"], ["z"]), "x", "y")
+    assert estimand.kind == "unidentified"
+    assert not estimand.identified
+    assert "a path through {'z'}, which is not observed, connects 'x' and 'y'" in estimand.text
+
+
+def test_the_front_door_is_found():
+    estimand = identify(CausalGraph(["x -> m -> y", "x <-> y"]), "x", "y")
+    assert (estimand.kind, estimand.mediators, estimand.adjustment_sets) == ("frontdoor", ("m",), ())
+
+
+def test_the_front_door_needs_a_node_that_is_no_mediator():
+    graph = CausalGraph(["x -> m -> y", "c -> m", "c -> y", "x <-> y"])
+    assert identify(graph, "x", "y").mediators == ("m", "c")
+
+
+def test_instruments_are_found_alone_and_given_others():
+    alone = identify(CausalGraph(["z -> x -> y", "x <-> y"]), "x", "y")
+    assert (alone.kind, alone.instruments) == ("iv", (("z", ()),))
+    assert not alone.identified
+    assert "if the mechanisms are linear" in alone.text
+    given = identify(CausalGraph(["z -> x -> y", "z <- c -> y", "x <-> y"]), "x", "y")
+    assert given.instruments == (("z", ("c",)),)
+
+
+def test_no_directed_path_is_a_zero_effect_with_a_warning():
+    for edges, kind in ((["y -> x"], "general"), (["x <-> y"], "general"), (["x <- w -> y"], "backdoor")):
+        estimand = identify(CausalGraph(edges), "x", "y")
+        assert estimand.kind == kind
+        assert estimand.warnings == ("no directed path leads from 'x' to 'y': the effect is zero.",)
+
+
+def test_all_minimal_sets_are_found_on_random_graphs():
+    rng = np.random.default_rng(1)
+    seen = set()
+    for _ in range(150):
+        graph = random_graph(rng, observed=6, latents=rng.integers(0, 4))
+        estimand = identify(graph, "v2", "v5")
+        expected = back_door_sets(graph, "v2", "v5")
+        assert {frozenset(names) for names in estimand.adjustment_sets} == expected, repr(graph)
+        assert (estimand.kind == "backdoor") == bool(expected)
+        seen.add(len(expected))
+    assert seen >= {0, 1, 2}
+
+
+def test_front_doors_are_found_where_there_are_any():
+    rng = np.random.default_rng(2)
+    found = 0
+    for _ in range(300):
+        graph = random_graph(rng, observed=5, latents=2)
+        estimand = identify(graph, "v1", "v4")
+        if estimand.kind != "backdoor":
+            assert (estimand.kind == "frontdoor") == front_door_exists(graph, "v1", "v4"), repr(graph)
+        if estimand.kind == "frontdoor":
+            found += 1
+            names = frozenset(estimand.mediators)
+            assert is_front_door(graph.to_networkx(), "v1", "v4", names)
+            assert not any(is_front_door(graph.to_networkx(), "v1", "v4", names - {m}) for m in names)
+    assert found > 5
+
+
+def test_instruments_are_found_where_there_are_any():
+    rng = np.random.default_rng(3)
+    found = 0
+    for _ in range(300):
+        graph = random_graph(rng, observed=5, latents=3)
+        estimand = identify(graph, "v3", "v4")
+        if estimand.kind in ("iv", "unidentified"):
+            assert {name for name, _ in estimand.instruments} == instruments(graph, "v3", "v4"), repr(graph)
+            found += bool(estimand.instruments)
+    assert found > 5
+
+
+def test_adjusting_for_a_set_gives_the_effect_of_the_intervention():
+    rng = np.random.default_rng(4)
+    checked = 0
+    for _ in range(40):
+        graph = random_graph(rng, observed=4, latents=2)
+        for names in identify(graph, "v2", "v3").adjustment_sets:
+            model = DiscreteModel(graph, rng)
+            p, order = model.observed()
+            truth = model.observed(do={"v2": 1})[0]
+            x, y = order.index("v2"), order.index("v3")
+            rest = tuple(i for i, name in enumerate(order) if name not in {"v2", "v3", *names})
+            p = p.sum(axis=rest, keepdims=True)
+            strata = p.sum(axis=(x, y), keepdims=True)
+            given = np.take(p, [1], axis=x) / np.take(p, [1], axis=x).sum(axis=y, keepdims=True)
+            others = tuple(i for i in range(len(order)) if i != y)
+            np.testing.assert_allclose((given * strata).sum(axis=others), truth.sum(axis=others), atol=1e-12)
+            checked += 1
+    assert checked > 20
+
+
+def test_thirty_variables_take_a_moment():
+    rng = np.random.default_rng(5)
+    graph = random_graph(rng, observed=30, latents=3, density=0.15)
+    start = time.process_time()
+    estimand = identify(graph, "v12", "v29")
+    assert time.process_time() - start < 10
+    cut = graph.to_networkx()
+    cut.remove_edges_from(list(cut.out_edges("v12")))
+    assert estimand.kind == "backdoor"
+    assert all(nx.is_minimal_d_separator(cut, "v12", "v29", set(s)) for s in estimand.adjustment_sets)
+
+
+def test_too_many_sets_are_cut_with_a_warning():
+    edges = [e for i in range(11) for e in (f"x <- a{i} -> b{i} -> y",)]
+    estimand = identify(CausalGraph([*edges, "x -> y"]), "x", "y")
+    assert len(estimand.adjustment_sets) == MOST_SETS
+    assert "only the first 1000" in estimand.warnings[0]
+    assert "or 997 other sets" in estimand.text
+
+
+def test_the_order_of_the_sets_is_by_size_and_then_by_the_graph():
+    graph = CausalGraph(["x <- a -> b -> y", "a -> c -> y", "x -> y"])
+    assert identify(graph, "x", "y").adjustment_sets == (("a",), ("b", "c"))
+    assert identify(graph, "x", "y").text.endswith("adjust for {'a'} or for {'b', 'c'}")
+
+
+def test_the_summary_has_a_row_for_each_way():
+    graph = CausalGraph(["x <- a -> b -> y", "x -> y"])
+    assert list(identify(graph, "x", "y").summary()["variables"]) == [("a",), ("b",)]
+    graph = CausalGraph(["z -> x -> y", "z <- c -> y", "x <-> y"])
+    assert list(identify(graph, "x", "y").summary()["given"]) == [("c",)]
+    assert repr(identify(CausalGraph(["x -> y", "x <-> y"]), "x", "y")).startswith("Estimand(unidentified: ")
+    assert list(identify(CausalGraph(["x -> m -> y", "x <-> y"]), "x", "y").summary()["kind"]) == [
+        "frontdoor"
+    ]
+
+
+def test_questions_that_are_none_are_refused():
+    graph = CausalGraph(["x -> y", "x <-> y"])
+    with pytest.raises(IdentificationError, match="treatment and outcome are both 'x'"):
+        identify(graph, "x", "x")
+    with pytest.raises(IdentificationError, match=r"the treatment 'U\(x, y\)' is latent"):
+        identify(graph, "U(x, y)", "y")
+    with pytest.raises(IdentificationError, match=r"the outcome 'U\(x, y\)' is latent"):
+        identify(graph, "x", "U(x, y)")
+    with pytest.raises(GraphError, match="'q' is not in the graph"):
+        identify(graph, "x", "q")
