@@ -1,0 +1,48 @@
+"""Energies: sums of named factors, from which graph, density, intervention and derivatives are read off."""
+
+from ebm_causal.energies.costs import BernoulliCost, Cost, PositiveScale, SquaredError, StudentTCost
+from ebm_causal.energies.energies import Energy, Factor, FunctionFactor, energy
+from ebm_causal.energies.latent import LatentEnergy
+from ebm_causal.energies.linear import LinearGaussianEnergy
+from ebm_causal.energies.mechanisms import LocalNormalizer, Mechanism
+from ebm_causal.energies.regularizers import GaussianRegularizer, Regularizer
+from ebm_causal.energies.structure import (
+    causal_order,
+    find_parameters,
+    latents_of,
+    mechanisms_of,
+    named_parameters,
+    normalized,
+    regularizers_of,
+    undirected_of,
+)
+from ebm_causal.energies.variables import FiniteSupport, Variable, finite
+
+__all__ = [
+    "BernoulliCost",
+    "Cost",
+    "Energy",
+    "Factor",
+    "FiniteSupport",
+    "FunctionFactor",
+    "GaussianRegularizer",
+    "LatentEnergy",
+    "LinearGaussianEnergy",
+    "LocalNormalizer",
+    "Mechanism",
+    "PositiveScale",
+    "Regularizer",
+    "SquaredError",
+    "StudentTCost",
+    "Variable",
+    "causal_order",
+    "energy",
+    "find_parameters",
+    "finite",
+    "latents_of",
+    "mechanisms_of",
+    "named_parameters",
+    "normalized",
+    "regularizers_of",
+    "undirected_of",
+]

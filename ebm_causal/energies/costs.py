@@ -1,0 +1,212 @@
+r"""Costs :math:`C(\hat y, y)` with their local log normalizers :math:`\log\int e^{-\beta C}\,dy`.
+
+A cost that knows its normalizer can be part of a conditional density, so that deleting its
+mechanism is graph surgery (see ``do``). Each also gives its Pyro distribution.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+import pyro.distributions as dist
+import torch
+from pyro.distributions.torch_distribution import TorchDistributionMixin
+from torch import Tensor, nn
+from torch.distributions import constraints
+from torch.distributions.constraints import Constraint
+
+from ebm_causal.errors import ArgumentError
+
+Scale = float | Tensor | Callable[[], Tensor]
+
+
+class Cost(nn.Module, ABC):
+    """A cost with a closed-form normalizer: what a mechanism needs to be a conditional density."""
+
+    support: Constraint = constraints.real
+    constant_normalizer = False  # whether the normalizer is the same for every prediction
+
+    @abstractmethod
+    def forward(self, prediction: Tensor, value: Tensor) -> Tensor:
+        """The cost, summed over the last dimension."""
+
+    @abstractmethod
+    def log_normalizer(self, prediction: Tensor, beta: float) -> Tensor:
+        """The log of the integral of exp(-beta cost) over the value, for each prediction."""
+
+    @abstractmethod
+    def distribution(self, prediction: Tensor, beta: float) -> TorchDistributionMixin:
+        """The conditional law of the value, proportional to exp(-beta cost)."""
+
+    @abstractmethod
+    def mean(self, prediction: Tensor, beta: float) -> Tensor:
+        """The mean of the value under that law."""
+
+
+class PositiveScale(nn.Module):
+    """A scale that is a number, a tensor, a parameter, or computed by a callable without arguments.
+
+    Args:
+        value: Positive where it is a number. Only its square is used, so a parameter may have any sign.
+
+    Raises:
+        ArgumentError: If a number is not positive.
+    """
+
+    def __init__(self, value: Scale) -> None:
+        super().__init__()
+        if not callable(value) and bool((torch.as_tensor(value) <= 0).any()):
+            raise ArgumentError(f"a scale must be positive; got {value}.")
+        if isinstance(value, nn.Parameter) or callable(value):
+            self.value = value
+        else:
+            self.register_buffer("value", torch.as_tensor(value, dtype=None if isinstance(value, Tensor) else torch.float64))
+
+    def forward(self, like: Tensor) -> Tensor:
+        """The scale, in the dtype and on the device of ``like``."""
+        value = self.value if isinstance(self.value, Tensor) else self.value()
+        return value.abs().to(dtype=like.dtype, device=like.device)
+
+
+class SquaredError(Cost):
+    r"""Half the squared error in units of a scale: a normal law.
+
+    .. math:: C(\hat y, y) = \frac{|y - \hat y|^2}{2 s^2}, \qquad
+        \log\int e^{-\beta C}\,dy = \tfrac d2 \log\frac{2\pi s^2}{\beta}.
+
+    Holds for any real outcome; misleads where the tails are heavy (see :class:`StudentTCost`).
+
+    Args:
+        scale: The standard deviation at beta = 1, in the outcome's units. May be an ``nn.Parameter``
+            (``fit`` then adds the normalizer, a raw energy does not) or one number per coordinate.
+
+    Raises:
+        ArgumentError: If the scale is not positive.
+
+    Example:
+        >>> import ebm_causal as ec, torch
+        >>> ec.SquaredError(2.0)(torch.zeros(1, 1), torch.tensor([[4.0]]))
+        tensor([2.])
+    """
+
+    constant_normalizer = True
+
+    def __init__(self, scale: Scale = 1.0) -> None:
+        super().__init__()
+        self.scale = PositiveScale(scale)
+
+    def forward(self, prediction: Tensor, value: Tensor) -> Tensor:
+        """The cost."""
+        scaled = (value - prediction) / self.scale(prediction)
+        return 0.5 * total(scaled * scaled)
+
+    def log_normalizer(self, prediction: Tensor, beta: float) -> Tensor:
+        """The log normalizer; it depends on the prediction's dimension alone."""
+        scale = self.scale(prediction).expand(prediction.shape[-1])
+        return (0.5 * math.log(2 * math.pi / beta) + scale.log()).sum()
+
+    def distribution(self, prediction: Tensor, beta: float) -> TorchDistributionMixin:
+        """A normal with standard deviation s / sqrt(beta)."""
+        return dist.Normal(prediction, self.scale(prediction) / math.sqrt(beta)).to_event(1)
+
+    def mean(self, prediction: Tensor, beta: float) -> Tensor:
+        """The prediction itself."""
+        return prediction
+
+
+class BernoulliCost(Cost):
+    r"""Cross-entropy of a binary value under a log-odds prediction.
+
+    .. math:: C(\eta, y) = \log(1 + e^\eta) - \eta y, \qquad
+        \log\sum_y e^{-\beta C} = \log(1 + e^{\beta\eta}) - \beta\log(1 + e^\eta).
+
+    The value is 0 or 1 in each coordinate (counting measure).
+
+    Example:
+        >>> import ebm_causal as ec, torch
+        >>> ec.BernoulliCost()(torch.zeros(1, 1), torch.ones(1, 1))
+        tensor([0.6931])
+    """
+
+    support = constraints.boolean
+
+    def forward(self, prediction: Tensor, value: Tensor) -> Tensor:
+        """The cost."""
+        return total(nn.functional.softplus(prediction) - prediction * value)
+
+    def log_normalizer(self, prediction: Tensor, beta: float) -> Tensor:
+        """The log normalizer; zero at beta = 1."""
+        if beta == 1.0:
+            return prediction.new_zeros(())
+        softplus = nn.functional.softplus
+        return total(softplus(beta * prediction) - beta * softplus(prediction))
+
+    def distribution(self, prediction: Tensor, beta: float) -> TorchDistributionMixin:
+        """A Bernoulli whose log-odds are beta times the prediction."""
+        return dist.Bernoulli(logits=beta * prediction).to_event(1)
+
+    def mean(self, prediction: Tensor, beta: float) -> Tensor:
+        """The probability of one."""
+        return torch.sigmoid(beta * prediction)
+
+
+class StudentTCost(Cost):
+    r"""The heavy-tailed cost: a Student-t law, for outcomes whose outliers must not steer the fit.
+
+    .. math:: C(\hat y, y) = \tfrac{\nu+1}2 \log\Big(1 + \frac{(y-\hat y)^2}{\nu s^2}\Big), \qquad
+        \int e^{-\beta C}\,dy = s\sqrt\nu\,B\big(\tfrac12, \tfrac{\nu'}2\big),\quad \nu' = \beta(\nu+1) - 1,
+
+    per coordinate. Normalizable only where :math:`\nu' > 0`.
+
+    Args:
+        scale: The scale s, in the outcome's units; may be an ``nn.Parameter``.
+        degrees_of_freedom: The tail index :math:`\nu`; may be an ``nn.Parameter``.
+
+    Raises:
+        ArgumentError: If either is not positive, or, when a normalizer is asked for, beta is too small for it.
+
+    References:
+        Lange, Little and Taylor (1989), Robust statistical modeling using the t distribution.
+    """
+
+    constant_normalizer = True
+
+    def __init__(self, scale: Scale = 1.0, degrees_of_freedom: Scale = 4.0) -> None:
+        super().__init__()
+        self.scale = PositiveScale(scale)
+        self.degrees_of_freedom = PositiveScale(degrees_of_freedom)
+
+    def forward(self, prediction: Tensor, value: Tensor) -> Tensor:
+        """The cost."""
+        scale, tail = self.scale(prediction), self.degrees_of_freedom(prediction)
+        scaled = (value - prediction) / scale
+        return total(0.5 * (tail + 1) * torch.log1p(scaled * scaled / tail))
+
+    def log_normalizer(self, prediction: Tensor, beta: float) -> Tensor:
+        """The log normalizer; it depends on the prediction's dimension alone."""
+        scale, tail = self.scale(prediction), self.degrees_of_freedom(prediction)
+        half = self.tail_at(tail, beta) / 2
+        log_beta_function = math.lgamma(0.5) + torch.lgamma(half) - torch.lgamma(half + 0.5)
+        return (scale.log() + 0.5 * tail.log() + log_beta_function).expand(prediction.shape[-1]).sum()
+
+    def distribution(self, prediction: Tensor, beta: float) -> TorchDistributionMixin:
+        """A Student-t with the tail index at this beta."""
+        tail = self.degrees_of_freedom(prediction)
+        warm = self.tail_at(tail, beta)
+        return dist.StudentT(warm, prediction, self.scale(prediction) * (tail / warm).sqrt()).to_event(1)
+
+    def mean(self, prediction: Tensor, beta: float) -> Tensor:
+        """The prediction, which is the mean where the tail index at this beta exceeds one."""
+        return prediction
+
+    def tail_at(self, tail: Tensor, beta: float) -> Tensor:
+        r"""The tail index :math:`\nu' = \beta(\nu + 1) - 1` of the law at this beta."""
+        warm = beta * (tail + 1) - 1
+        if bool((warm <= 0).any()):
+            raise ArgumentError(f"a Student-t cost cannot be normalized at beta {beta}: beta (nu + 1) must exceed 1.")
+        return warm
+
+
+def total(terms: Tensor) -> Tensor:
+    """Sum over the variable's dimension; a view where that is one, which is much faster."""
+    return terms.squeeze(-1) if terms.shape[-1] == 1 else terms.sum(-1)

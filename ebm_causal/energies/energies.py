@@ -1,0 +1,259 @@
+"""An energy is a sum of named factors over named variables; everything else is read off that sum."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
+
+import networkx as nx
+import torch
+from torch import Tensor, nn
+
+from ebm_causal.energies.variables import Variable
+from ebm_causal.errors import EnergyError
+from ebm_causal.shapes import as_tensor
+
+Values = Mapping[str, Tensor]
+
+
+class Factor(nn.Module, ABC):
+    """One named term of an energy. It is a mechanism, a regularizer, or any callable."""
+
+    name: str
+
+    @property
+    @abstractmethod
+    def variables(self) -> Mapping[str, Variable]:
+        """What it is a function of."""
+
+    @abstractmethod
+    def term(self, values: Values) -> Tensor:
+        """Its share of the energy, one number per row; ``values`` may hold other variables too."""
+
+    def reduced(self, values: Values, beta: float) -> Tensor:
+        """What it adds to the negative log weight at an inverse temperature."""
+        return beta * self.term(values)
+
+    def forward(self, **values: Tensor) -> Tensor:
+        """Its share of the energy, with its variables by keyword."""
+        return self.term(values)
+
+    def __add__(self, other: "Factor | Energy") -> "Energy":
+        return Energy([self]) + other
+
+    def extra_repr(self) -> str:
+        """The factor's name and variables, for ``print``."""
+        return f"{self.name}: {', '.join(self.variables)}"
+
+
+class Energy(nn.Module):
+    r"""A sum of named factors, :math:`E(v) = \sum_f E_f(v_f)`: low where values go together.
+
+    Call it with one tensor per variable, ``[*batch, dim]`` each; batches broadcast and are not expanded.
+    Energies and factors add up to an energy. The modules within keep their parameters, so an energy
+    is an ``nn.Module`` like any other.
+
+    Args:
+        factors: The terms. Two of the same name get numbers.
+        clamped: Values at which variables are held, as by ``do``; these are no longer arguments.
+
+    Raises:
+        EnergyError: If two factors contradict each other on a variable, or two are mechanisms of one child.
+
+    Example:
+        >>> import ebm_causal as ec, torch
+        >>> quadratic = ec.energy(lambda y, z: ((y - z) ** 2).sum(-1), y=1, z=1)
+        >>> quadratic(y=torch.ones(3, 1), z=torch.zeros(1))
+        tensor([1., 1., 1.])
+
+    References:
+        LeCun, Chopra, Hadsell, Ranzato and Huang (2006), A tutorial on energy-based learning.
+    """
+
+    def __init__(self, factors: Iterable[Factor], *, clamped: Values | None = None) -> None:
+        super().__init__()
+        self._factors = nn.ModuleList(factors)
+        self._clamped_names = tuple(clamped or ())
+        for position, name in enumerate(self._clamped_names):
+            self.register_buffer(f"clamped_{position}", (clamped or {})[name])
+        self._learned_dims: dict[str, Variable] = {}
+        self._check_one_mechanism_each()
+
+    @property
+    def factors(self) -> Mapping[str, Factor]:
+        """The factors by name, in the order in which they were added."""
+        named: dict[str, Factor] = {}
+        for factor in self._factors:
+            name, count = factor.name, 2
+            while name in named:
+                name, count = f"{factor.name} ({count})", count + 1
+            named[name] = factor
+        return MappingProxyType(named)
+
+    @property
+    def all_variables(self) -> Mapping[str, Variable]:
+        """The variables of all factors, clamped ones included."""
+        merged: dict[str, Variable] = dict(self._learned_dims)
+        for factor in self._factors:
+            for name, variable in factor.variables.items():
+                merged[name] = merged[name].merged(name, variable) if name in merged else variable
+        order = dict.fromkeys(name for factor in self._factors for name in factor.variables)
+        return MappingProxyType({name: merged[name] for name in order})
+
+    @property
+    def variables(self) -> Mapping[str, Variable]:
+        """What the energy is a function of: all variables but the clamped ones."""
+        return MappingProxyType({k: v for k, v in self.all_variables.items() if k not in self._clamped_names})
+
+    @property
+    def clamped(self) -> Values:
+        """Values at which variables are held."""
+        return {name: getattr(self, f"clamped_{i}") for i, name in enumerate(self._clamped_names)}
+
+    @property
+    def graph(self) -> nx.DiGraph:
+        """Arrows from each mechanism's parents to its child; nodes say whether they are ``latent``."""
+        from ebm_causal.energies.structure import graph_of
+
+        return graph_of(self)
+
+    def forward(self, **values: Tensor) -> Tensor:
+        """The energy of each row.
+
+        Raises:
+            EnergyError: If a variable is missing, unknown or of the wrong shape, or a factor does not
+                give one real number per row.
+        """
+        checked = self._checked(values)
+        batch = torch.broadcast_shapes(*(_batch(checked[k], v) for k, v in self.all_variables.items()))
+        terms = [self._checked_term(factor, checked) for factor in self._factors]
+        return torch.stack([term.expand(batch) for term in terms]).sum(0)
+
+    def reduced(self, values: Values, beta: float = 1.0) -> Tensor:
+        r"""The negative log weight, :math:`\beta E` plus the local normalizers kept by ``do``.
+
+        Names are not checked: this is what samplers and quadratures call.
+        """
+        values = {**values, **self.clamped}
+        result: Tensor | None = None
+        for factor in self._factors:
+            term = factor.reduced(values, beta)
+            result = term if result is None else result + term
+        if result is None:
+            raise EnergyError("this energy has no factor left: nothing weighs the remaining variables.")
+        return result
+
+    def __add__(self, other: "Factor | Energy") -> "Energy":
+        others = list(other._factors) if isinstance(other, Energy) else [other]
+        held = {**self.clamped, **(other.clamped if isinstance(other, Energy) else {})}
+        return Energy([*self._factors, *others], clamped=held)
+
+    def extra_repr(self) -> str:
+        """The variables, for ``print``."""
+        return ", ".join(f"{name}: {variable.dim}" for name, variable in self.variables.items())
+
+    def _check_one_mechanism_each(self) -> None:
+        children = [factor.child for factor in self._factors if hasattr(factor, "child")]
+        for child in children:
+            if children.count(child) > 1:
+                raise EnergyError(f"{child!r} has two mechanisms; a variable is caused in one way.")
+        _ = self.all_variables
+
+    def _checked(self, values: Mapping[str, object]) -> dict[str, Tensor]:
+        wanted = self.variables
+        for name in values:
+            if name not in wanted:
+                held = " (it is clamped)" if name in self._clamped_names else ""
+                raise EnergyError(f"unknown variable {name!r}{held}; the energy's variables are {list(wanted)}.")
+        missing = [name for name in wanted if name not in values]
+        if missing:
+            raise EnergyError(f"missing variable {missing[0]!r}; the energy's variables are {list(wanted)}.")
+        floats = [v for v in values.values() if isinstance(v, Tensor) and v.is_floating_point()]
+        like = floats[0] if floats else None
+        checked = {name: self._fitting(name, as_tensor(name, value, like)) for name, value in values.items()}
+        return checked | dict(self.clamped)
+
+    def _fitting(self, name: str, value: Tensor) -> Tensor:
+        shape = self.all_variables[name].shape
+        if value.ndim == 0:
+            value = value[None]
+        if shape is None:
+            self.learn_dim(name, value.shape[-1])
+        elif tuple(value.shape[value.ndim - len(shape) :]) != shape:
+            raise EnergyError(f"{name!r} must be [..., {', '.join(map(str, shape))}]; got {list(value.shape)}.")
+        return value
+
+    def learn_dim(self, name: str, dim: int) -> None:
+        """Fix the dimension of a variable that no factor states, from its first data."""
+        if self.all_variables[name].dim is None:
+            self._learned_dims[name] = Variable(dim, self.all_variables[name].support)
+
+    def _checked_term(self, factor: Factor, values: Values) -> Tensor:
+        term = factor.term(values)
+        batch = torch.broadcast_shapes(*(_batch(values[k], self.all_variables[k]) for k in factor.variables))
+        if not isinstance(term, Tensor) or term.is_complex() or tuple(term.shape) != tuple(batch):
+            found = list(term.shape) if isinstance(term, Tensor) else type(term).__name__
+            complex_note = " complex" if isinstance(term, Tensor) and term.is_complex() else ""
+            raise EnergyError(
+                f"factor {factor.name!r} must give one real number per row, shape {list(batch)}; got{complex_note} {found}. "
+                "Sum over the last dimension of each variable."
+            )
+        return term
+
+
+class FunctionFactor(Factor):
+    """Any callable of named tensors as a factor; made by :func:`energy`.
+
+    Args:
+        function: Takes the variables by keyword, gives one number per row.
+        variables: What it is a function of.
+    """
+
+    def __init__(self, function: Callable[..., Tensor], variables: Mapping[str, Variable]) -> None:
+        super().__init__()
+        self.function = function
+        self._variables = dict(variables)
+        self.name = getattr(function, "__name__", type(function).__name__)
+
+    @property
+    def variables(self) -> Mapping[str, Variable]:
+        """What it is a function of."""
+        return self._variables
+
+    def term(self, values: Values) -> Tensor:
+        """The function's value."""
+        return self.function(**{name: values[name] for name in self._variables})
+
+
+def energy(function: Callable[..., Tensor], **variables: Variable | int | tuple[int, ...]) -> Energy:
+    """Wrap a callable as an energy.
+
+    Holds for any callable that treats rows alone; one that mixes rows (batch normalization, say)
+    is not an energy of a row, and samplers would be wrong without a warning.
+
+    Args:
+        function: Takes the named tensors ``[*batch, dim]`` by keyword and gives ``[*batch]``.
+            An ``nn.Module`` keeps its parameters.
+        **variables: A dimension (a real vector) or a :class:`Variable` for each.
+
+    Returns:
+        An energy of one factor, called like the function.
+
+    Raises:
+        EnergyError: If it is not callable or no variable is named.
+
+    Example:
+        >>> import ebm_causal as ec
+        >>> ec.energy(lambda x: 2 * (x.squeeze(-1) ** 2 - 1) ** 2, x=1)(x=0.0)
+        tensor([2.], dtype=torch.float64)
+    """
+    if not callable(function):
+        raise EnergyError(f"an energy wraps a callable; got {type(function).__name__}.")
+    if not variables:
+        raise EnergyError("name the energy's variables, as in energy(function, x=1, z=2).")
+    named = {k: v if isinstance(v, Variable) else Variable(v) for k, v in variables.items()}
+    return Energy([FunctionFactor(function, named)])
+
+
+def _batch(value: Tensor, variable: Variable) -> tuple[int, ...]:
+    own = 1 if variable.shape is None else len(variable.shape)
+    return tuple(value.shape[: value.ndim - own])

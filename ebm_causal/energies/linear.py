@@ -1,0 +1,160 @@
+"""The linear-Gaussian energy: every quantity of the package in closed form, the yardstick of all others."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from ebm_causal.energies.costs import SquaredError
+from ebm_causal.energies.energies import Energy
+from ebm_causal.energies.mechanisms import Mechanism
+from ebm_causal.energies.regularizers import GaussianRegularizer
+from ebm_causal.errors import EnergyError
+
+
+class LinearDecoder(nn.Module):
+    r"""The prediction :math:`b + U x + W z`.
+
+    Args:
+        latent_weight: W, ``[observed, latent]``.
+        input_weight: U, ``[observed, input]``, or None.
+        offset: b, ``[observed]``, or None.
+    """
+
+    def __init__(self, latent_weight: Tensor, input_weight: Tensor | None, offset: Tensor | None) -> None:
+        super().__init__()
+        self.latent_weight = _parameter(latent_weight)
+        self.input_weight = None if input_weight is None else _parameter(input_weight)
+        self.offset = None if offset is None else _parameter(offset)
+
+    def forward(self, z: Tensor, x: Tensor | None = None) -> Tensor:
+        """The prediction of y."""
+        return self.at_zero(x, z) + z @ self.latent_weight.mT
+
+    def at_zero(self, x: Tensor | None, like: Tensor) -> Tensor:
+        """The prediction at z = 0."""
+        start = like.new_zeros(self.latent_weight.shape[0]) if self.offset is None else self.offset
+        return start if x is None or self.input_weight is None else start + x @ self.input_weight.mT
+
+
+class LinearGaussianEnergy(Energy):
+    r"""The energy :math:`E(x,y,z) = \frac{|y - b - Ux - Wz|^2}{2s^2} + \frac\tau2 |z|^2`, with closed forms.
+
+    With :math:`\Lambda = W'W/s^2 + \tau I` and r = y - b - Ux:
+    the minimizer is :math:`z^* = \Lambda^{-1}W'r/s^2`, the posterior of z is normal with covariance
+    :math:`\Lambda^{-1}/\beta`, and y given x is normal with covariance :math:`(s^2 I + WW'/\tau)/\beta`.
+    Exact for every beta.
+
+    Args:
+        latent_weight: W, ``[observed, latent]``.
+        input_weight: U, ``[observed, input]``; None for an energy of y and z alone.
+        offset: b, ``[observed]``; zero where None.
+        scale: s, the standard deviation of y given x and z, in y's units.
+        regularizer_weight: :math:`\tau`.
+
+    Raises:
+        EnergyError: If the weights do not fit together.
+
+    Example:
+        >>> import ebm_causal as ec, torch
+        >>> energy = ec.LinearGaussianEnergy(torch.eye(2))
+        >>> energy.minimum(torch.ones(1, 2))
+        tensor([[0.5000, 0.5000]], grad_fn=...)
+
+    References:
+        Tipping and Bishop (1999), Probabilistic principal component analysis.
+    """
+
+    def __init__(
+        self,
+        latent_weight: Tensor,
+        input_weight: Tensor | None = None,
+        offset: Tensor | None = None,
+        scale: float | Tensor = 1.0,
+        regularizer_weight: float | Tensor = 1.0,
+    ) -> None:
+        decoder = LinearDecoder(latent_weight, input_weight, offset)
+        observed, latent = decoder.latent_weight.shape
+        for name, part in (("input_weight", decoder.input_weight), ("offset", decoder.offset)):
+            if part is not None and part.shape[0] != observed:
+                raise EnergyError(f"{name} must have {observed} rows, as latent_weight has; got {list(part.shape)}.")
+        parents = ("z",) if decoder.input_weight is None else ("x", "z")
+        cost = SquaredError(_parameter(scale))
+        super().__init__(
+            [Mechanism("y", parents, decoder, cost, dim=observed), GaussianRegularizer(latent, regularizer_weight)]
+        )
+        if decoder.input_weight is not None:
+            self.learn_dim("x", decoder.input_weight.shape[1])
+
+    @property
+    def decoder(self) -> LinearDecoder:
+        """The decoder, which holds W, U and b."""
+        return self._factors[0].decoder
+
+    def minimum(self, y: Tensor, x: Tensor | None = None) -> Tensor:
+        """The latent of least energy, ``[rows, latent]``."""
+        precision, residual, noise = self._parts(y, x)
+        return torch.linalg.solve(precision, (residual @ self.decoder.latent_weight / noise).mT).mT
+
+    def free_energy(self, y: Tensor, x: Tensor | None = None, beta: float = 1.0) -> Tensor:
+        r"""The free energy of each row, z integrated out (Lebesgue measure); ``beta = inf`` is the minimum over z.
+
+        .. math:: F_\beta = F_\infty - \tfrac{d_z}{2\beta}\log\tfrac{2\pi}\beta + \tfrac1{2\beta}\log\det\Lambda.
+        """
+        precision, residual, noise = self._parts(y, x)
+        z = self.minimum(y, x)
+        left = residual - z @ self.decoder.latent_weight.mT
+        lowest = 0.5 * (left * left).sum(-1) / noise + 0.5 * self.regularizer_weight * (z * z).sum(-1)
+        if math.isinf(beta):
+            return lowest
+        volume = torch.linalg.slogdet(precision)[1] - z.shape[-1] * math.log(2 * math.pi / beta)
+        return lowest + volume / (2 * beta)
+
+    def posterior_covariance(self, beta: float = 1.0) -> Tensor:
+        """The covariance of z given x and y: the same for every row."""
+        return torch.linalg.inv(self.latent_precision()) / beta
+
+    def outcome_covariance(self, beta: float = 1.0) -> Tensor:
+        """The covariance of y given x, z integrated out."""
+        weight, noise = self.decoder.latent_weight, self.noise_variance
+        return (torch.eye(len(weight)).to(weight) * noise + weight @ weight.mT / self.regularizer_weight) / beta
+
+    def log_likelihood(self, y: Tensor, x: Tensor | None = None, beta: float = 1.0) -> Tensor:
+        """The log density of y given x, per row."""
+        return -beta * self.free_energy(y, x, beta) - self.log_partition(beta)
+
+    def score(self, y: Tensor, x: Tensor | None = None, beta: float = 1.0) -> Tensor:
+        """The gradient of the log density in y, ``[rows, observed]``."""
+        residual = self._parts(y, x)[1]
+        return -torch.linalg.solve(self.outcome_covariance(beta), residual.mT).mT
+
+    def log_partition(self, beta: float = 1.0) -> Tensor:
+        """The log integral of exp(-beta E) over y and z; the same for every x."""
+        observed, latent = self.decoder.latent_weight.shape
+        both = (observed + latent) * math.log(2 * math.pi / beta)
+        return 0.5 * (both + observed * self.noise_variance.log() - latent * self.regularizer_weight.log())
+
+    def latent_precision(self) -> Tensor:
+        r"""The matrix :math:`\Lambda`, the curvature of the energy in z."""
+        weight = self.decoder.latent_weight
+        return weight.mT @ weight / self.noise_variance + torch.eye(weight.shape[1]).to(weight) * self.regularizer_weight
+
+    @property
+    def noise_variance(self) -> Tensor:
+        """The variance of y given x and z at beta = 1."""
+        return self._factors[0].cost.scale(self.decoder.latent_weight) ** 2
+
+    @property
+    def regularizer_weight(self) -> Tensor:
+        r"""The weight :math:`\tau`."""
+        return self._factors[1].weight(self.decoder.latent_weight)
+
+    def _parts(self, y: Tensor, x: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+        return self.latent_precision(), y - self.decoder.at_zero(x, y), self.noise_variance
+
+
+def _parameter(value: float | Tensor) -> nn.Parameter:
+    if isinstance(value, nn.Parameter):
+        return value
+    tensor = value if isinstance(value, Tensor) else torch.as_tensor(value, dtype=torch.float64)
+    return nn.Parameter(tensor.detach().clone())

@@ -1,0 +1,117 @@
+"""What an energy's factors say together: the graph, the latents, the order of causes, the parameters' names."""
+
+from collections.abc import Iterable, Mapping
+
+import networkx as nx
+from torch import nn
+
+from ebm_causal.energies.energies import Energy, Factor, FunctionFactor
+from ebm_causal.energies.mechanisms import LocalNormalizer, Mechanism
+from ebm_causal.energies.regularizers import Regularizer
+from ebm_causal.errors import ArgumentError, EnergyError
+
+
+def mechanisms_of(energy: Energy) -> Mapping[str, Mechanism]:
+    """The mechanisms by child."""
+    return {f.child: f for f in energy.factors.values() if isinstance(f, Mechanism)}
+
+
+def regularizers_of(energy: Energy) -> Mapping[str, Regularizer]:
+    """The regularizers by variable."""
+    return {f.variable: f for f in energy.factors.values() if isinstance(f, Regularizer)}
+
+
+def undirected_of(energy: Energy) -> tuple[Factor, ...]:
+    """The plain factors that touch a variable with a mechanism, or that are all the energy has.
+
+    A plain factor on variables without a mechanism is a regularizer where there are mechanisms.
+    """
+    caused = set(mechanisms_of(energy))
+    plain = [f for f in energy.factors.values() if isinstance(f, FunctionFactor)]
+    return tuple(f for f in plain if not caused or caused & set(f.variables))
+
+
+def latents_of(energy: Energy) -> tuple[str, ...]:
+    """Variables with a regularizer and without a mechanism, in the energy's order."""
+    caused, undirected = set(mechanisms_of(energy)), undirected_of(energy)
+    weighed = set(regularizers_of(energy))
+    for factor in energy.factors.values():
+        if isinstance(factor, FunctionFactor) and factor not in undirected:
+            weighed |= set(factor.variables)
+    return tuple(name for name in energy.variables if name in weighed - caused)
+
+
+def graph_of(energy: Energy) -> nx.DiGraph:
+    """The causal graph: arrows from each mechanism's parents to its child, nodes marked ``latent``."""
+    latents = set(latents_of(energy))
+    graph = nx.DiGraph()
+    graph.add_nodes_from((name, {"latent": name in latents}) for name in energy.variables)
+    for child, mechanism in mechanisms_of(energy).items():
+        graph.add_edges_from((parent, child) for parent in mechanism.parents if parent in graph)
+    return graph
+
+
+def causal_order(energy: Energy) -> tuple[str, ...]:
+    """The variables, causes first.
+
+    Raises:
+        EnergyError: If the mechanisms form a cycle.
+    """
+    graph = graph_of(energy)
+    try:
+        return tuple(nx.lexicographical_topological_sort(graph, key=list(graph).index))
+    except nx.NetworkXUnfeasible as error:
+        cycle = " -> ".join(edge[0] for edge in nx.find_cycle(graph))
+        raise EnergyError(f"the mechanisms form a cycle, {cycle}: a causal energy needs an order of causes.") from error
+
+
+def normalized(energy: Energy) -> Energy:
+    r"""The same energy with a local normalizer beside each mechanism: a product of conditional densities.
+
+    Regularizers need none of their own here: their normalizers do not depend on other variables.
+    """
+    have = {f.mechanism for f in energy.factors.values() if isinstance(f, LocalNormalizer)}
+    added = [LocalNormalizer(m) for m in mechanisms_of(energy).values() if m not in have]
+    return Energy([*energy.factors.values(), *added], clamped=energy.clamped)
+
+
+def named_parameters(energy: Energy) -> Mapping[str, nn.Parameter]:
+    """The learnable parameters by the names that a reader would give them.
+
+    A plain factor's parameters keep their own names (``w``); a mechanism's start with its child
+    (``y.decoder.weight``), a regularizer's with its name. Names that clash get the factor's name.
+    """
+    found: dict[str, nn.Parameter] = {}
+    for factor_name, factor in energy.factors.items():
+        if isinstance(factor, LocalNormalizer):
+            continue
+        for local, parameter in factor.named_parameters():
+            if any(parameter is known for known in found.values()):
+                continue
+            name = _display(factor, local)
+            found[f"{factor_name}.{local}" if name in found else name] = parameter
+    return found
+
+
+def find_parameters(energy: Energy, wanted: Iterable[str]) -> tuple[str, ...]:
+    """The full names of parameters given by full name or by an ending of it that fits only one.
+
+    Raises:
+        ArgumentError: If a name fits none, or several.
+    """
+    known = tuple(named_parameters(energy))
+    full: list[str] = []
+    for name in wanted:
+        hits = [k for k in known if k == name] or [k for k in known if k.endswith(f".{name}")]
+        if len(hits) != 1:
+            what = "is not a parameter" if not hits else f"could be any of {hits}"
+            raise ArgumentError(f"{name!r} {what}; the energy's parameters are {list(known)}.")
+        full.append(hits[0])
+    return tuple(full)
+
+
+def _display(factor: Factor, local: str) -> str:
+    if isinstance(factor, FunctionFactor):
+        return local.removeprefix("function.")
+    shorter = local.replace(".value", "")
+    return f"{factor.name}.{shorter}"

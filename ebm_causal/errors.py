@@ -1,0 +1,32 @@
+"""The errors of the package: each is a ``ValueError``, so that ``except ValueError`` catches all.
+
+An own type exists only where a caller would branch on it.
+"""
+
+
+class EbmCausalError(ValueError):
+    """Something that a caller can mend: the message says what was expected, found, and what to do."""
+
+
+class ArgumentError(EbmCausalError):
+    """An argument outside of what a function can take."""
+
+
+class TableError(EbmCausalError):
+    """A table that cannot be read or analyzed; the message names the column."""
+
+
+class EnergyError(EbmCausalError):
+    """An energy, or values for its variables, that do not fit together; the message names the variable."""
+
+
+class GraphError(EbmCausalError):
+    """A graph that is not a causal graph, or a name that is not in it."""
+
+
+class IdentificationError(EbmCausalError):
+    """A causal question that the graph, or the form of an energy, cannot answer."""
+
+
+class ConvergenceError(EbmCausalError):
+    """A computation that did not arrive: a fit, a minimum, a quadrature."""

@@ -1,0 +1,19 @@
+"""Gibbs-Boltzmann: densities, free energies and partition functions of energies, and energies as Pyro models."""
+
+from ebm_causal.gibbs.density import GibbsDensity
+from ebm_causal.gibbs.free_energies import Estimate, free_energy
+from ebm_causal.gibbs.models import ConditionalLaw, pyro_model, site_law
+from ebm_causal.gibbs.partition import log_partition
+from ebm_causal.gibbs.restriction import Restriction, restrict
+
+__all__ = [
+    "ConditionalLaw",
+    "Estimate",
+    "GibbsDensity",
+    "Restriction",
+    "free_energy",
+    "log_partition",
+    "pyro_model",
+    "restrict",
+    "site_law",
+]

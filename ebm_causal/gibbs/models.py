@@ -1,0 +1,136 @@
+"""An energy as a Pyro model: mechanisms are sample sites, so that SVI, NUTS, ``do`` and ``Predictive`` treat it right."""
+
+import math
+from collections.abc import Callable
+
+import pyro
+import torch
+from pyro.distributions import TorchDistribution
+from torch import Tensor
+from torch.distributions import constraints
+
+from ebm_causal.energies import Energy, Mechanism, Regularizer, causal_order, latents_of, mechanisms_of, regularizers_of, undirected_of
+from ebm_causal.errors import EnergyError, IdentificationError
+from ebm_causal.gibbs.density import GibbsDensity
+from ebm_causal.shapes import as_rows, check_beta, common_rows
+
+
+class ConditionalLaw(TorchDistribution):
+    r"""The law of a child given its parents where its cost has no Pyro distribution: normalized by quadrature.
+
+    Args:
+        mechanism: The mechanism.
+        parents: The parents' values, ``[rows, dim]`` each.
+        beta: The inverse temperature.
+    """
+
+    arg_constraints = {}
+
+    def __init__(self, mechanism: Mechanism, parents: dict[str, Tensor], beta: float) -> None:
+        self.mechanism, self.parents, self.beta = mechanism, parents, beta
+        shape = mechanism.variables[mechanism.child].shape or (1,)
+        super().__init__(mechanism.predict(parents).shape[:-1], torch.Size(shape), validate_args=False)
+
+    @constraints.dependent_property(is_discrete=False, event_dim=1)
+    def support(self):
+        """The child's support."""
+        return constraints.independent(self.mechanism.variables[self.mechanism.child].support, 1)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """The normalized log density."""
+        cost = self.mechanism.term({**self.parents, self.mechanism.child: value})
+        return -self.beta * cost - self.mechanism.log_normalizer(self.parents, self.beta)
+
+    def sample(self, sample_shape: torch.Size | tuple[int, ...] = torch.Size()) -> Tensor:
+        """Draws by quadrature; Pyro's seed governs them."""
+        generator = torch.Generator().manual_seed(int(torch.randint(2**62, ())))
+        draws = [self.mechanism.sample(self.parents, self.beta, generator) for _ in range(math.prod(sample_shape))]
+        return torch.stack(draws).reshape(*sample_shape, *self.batch_shape, *self.event_shape)
+
+    def expand(self, batch_shape, _instance=None):
+        """The same law over a larger batch, as plates ask for."""
+        if torch.Size(batch_shape) == self.batch_shape:
+            return self
+        parents = {name: value.expand(*batch_shape, value.shape[-1]) for name, value in self.parents.items()}
+        return ConditionalLaw(self.mechanism, parents, self.beta)
+
+
+def pyro_model(energy: Energy, *, beta: float = 1.0, rows: int | None = None) -> Callable[..., dict[str, Tensor]]:
+    """The energy as a Pyro model, with locally normalized mechanisms.
+
+    Each mechanism is a ``pyro.sample`` site with its distribution where the cost has one, and with a
+    density normalized by quadrature where not; each regularizer is a prior. Never a bare factor, which
+    ``Predictive`` and ``do`` would ignore. Everything stands in one plate over the rows; the parameters
+    are registered by ``pyro.module``.
+
+    Args:
+        energy: An energy of mechanisms and regularizers.
+        beta: The inverse temperature.
+        rows: How many rows to draw where no data are given.
+
+    Returns:
+        ``model(**data)``: data ``[rows, dim]`` by name are observed, what is left out is drawn. A variable
+        without mechanism and regularizer must be given. It returns the values of all variables.
+
+    Raises:
+        IdentificationError: If a factor is neither a mechanism nor a regularizer: its normalizer depends
+            on the parameters and on the other variables, and a density without it may not be used to learn.
+
+    Example:
+        >>> import ebm_causal as ec, pyro, torch
+        >>> energy = ec.Mechanism("x", "z", lambda z: z, ec.SquaredError()) + ec.GaussianRegularizer(1)
+        >>> sorted(pyro.poutine.trace(ec.pyro_model(energy, rows=3)).get_trace().stochastic_nodes)
+        ['rows', 'x', 'z']
+    """
+    check_beta(beta)
+    stray = undirected_of(energy)
+    if stray:
+        raise IdentificationError(
+            f"factor {stray[0].name!r} over {list(stray[0].variables)} is neither a mechanism nor a regularizer: as a bare "
+            "factor Predictive and do would ignore it, and its normalizer depends on the parameters. "
+            "Write it as a Mechanism, or use GibbsDensity at fixed parameters."
+        )
+    order = causal_order(energy)
+
+    def model(**data: Tensor) -> dict[str, Tensor]:
+        pyro.module("energy", energy)
+        known = {name: as_rows(name, value, energy.variables[name].shape) for name, value in data.items()}
+        size = common_rows(known) if known else (rows or 1)
+        like = next(iter(known.values()), torch.zeros((), dtype=torch.float64))
+        values: dict[str, Tensor] = dict(energy.clamped)
+        with pyro.plate("rows", size, dim=-1):
+            for name in order:
+                values[name] = _site(energy, name, (values, known.get(name)), (beta, size, like))
+        return values
+
+    return model
+
+
+def _site(
+    energy: Energy,
+    name: str,
+    state: tuple[dict[str, Tensor], Tensor | None],
+    setting: tuple[float, int, Tensor],
+) -> Tensor:
+    (values, observed), (beta, size, like) = state, setting
+    law = site_law(energy, name, values, (beta, like))
+    if law is None:
+        if observed is None:
+            raise EnergyError(f"{name!r} has neither a mechanism nor a regularizer: give its values to the model.")
+        return observed
+    return pyro.sample(name, law.expand(torch.Size((size,))), obs=observed)
+
+
+def site_law(energy: Energy, name: str, values: dict[str, Tensor], setting: tuple[float, Tensor]) -> TorchDistribution | None:
+    """The law of one variable given its parents' values; None where it has none of its own."""
+    beta, like = setting
+    mechanism = mechanisms_of(energy).get(name)
+    if mechanism is not None:
+        return mechanism.distribution(values, beta) or ConditionalLaw(mechanism, values, beta)
+    regularizer: Regularizer | None = regularizers_of(energy).get(name)
+    if regularizer is not None:
+        return regularizer.distribution(beta, like)
+    if name in latents_of(energy):
+        weighing = [f for f in energy.factors.values() if name in f.variables and set(f.variables) == {name}]
+        return GibbsDensity(Energy(weighing), over=name, beta=beta)
+    return None

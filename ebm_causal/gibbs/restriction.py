@@ -1,0 +1,198 @@
+"""An energy with some variables given and others to be integrated over, as a bare callable of one batch of points."""
+
+import itertools
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+from torch.distributions import biject_to, constraints
+
+from ebm_causal.energies import Energy, FiniteSupport, Variable, latents_of, regularizers_of
+from ebm_causal.errors import EnergyError
+from ebm_causal.sampling import Lattice, adapt_lattice
+from ebm_causal.shapes import as_names, as_rows, check_beta, common_rows
+
+BLOCK = 200_000  # points times rows that are evaluated at once: stays in cache, and memory stays flat
+MOST_STATES = 65_536
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restriction:
+    """The reduced energy of ``over`` with ``given`` held, for every row.
+
+    Attributes:
+        energy: The energy.
+        over: The variables that points stand for, in this order along the last dimension.
+        given: Rows of the others.
+        beta: The inverse temperature.
+        rows: How many rows.
+        like: Gives dtype and device.
+    """
+
+    energy: Energy
+    over: tuple[str, ...]
+    given: Mapping[str, Tensor]
+    beta: float
+    rows: int
+    like: Tensor
+
+    @property
+    def dim(self) -> int:
+        """The sum of the dimensions of ``over``."""
+        return sum(math.prod(variable.shape or (1,)) for variable in self.variables)
+
+    @property
+    def variables(self) -> tuple[Variable, ...]:
+        """The variables of ``over``."""
+        return tuple(self.energy.variables[name] for name in self.over)
+
+    @property
+    def finite(self) -> bool:
+        """Whether all of ``over`` takes finitely many values."""
+        return all(values_of(variable) is not None for variable in self.variables)
+
+    def split(self, points: Tensor) -> dict[str, Tensor]:
+        """Cut points ``[points, rows, dim]`` into values of each variable."""
+        values, start = {}, 0
+        for name, variable in zip(self.over, self.variables, strict=True):
+            shape = variable.shape or (1,)
+            size = math.prod(shape)
+            values[name] = points[..., start : start + size].reshape(*points.shape[:-1], *shape)
+            start += size
+        return values
+
+    def to_support(self, points: Tensor) -> tuple[Tensor, Tensor]:
+        """Carry unconstrained points into the supports; also the log volume by which that stretches."""
+        log_volume, parts = points.new_zeros(()), []
+        for name, value in self.split(points).items():
+            support = self.energy.variables[name].support
+            flat = value.reshape(*points.shape[:-1], -1)
+            if values_of(self.energy.variables[name]) is None and support is not constraints.real:
+                transform = biject_to(support)
+                inside = transform(flat)
+                log_volume = log_volume + transform.log_abs_det_jacobian(flat, inside).sum(-1)
+                flat = inside
+            parts.append(flat)
+        return torch.cat(parts, -1), log_volume
+
+    def at(self, points: Tensor) -> Tensor:
+        """The reduced energy at points within the supports, ``[points, rows]``."""
+        values = self.energy.reduced({**self.given, **self.split(points)}, self.beta)
+        return values.expand(points.shape[0], self.rows)
+
+    def __call__(self, points: Tensor) -> Tensor:
+        """The reduced energy at unconstrained points, with the volume of the change of variables."""
+        inside, log_volume = self.to_support(points)
+        return self.at(inside) - log_volume
+
+    def blocks(self, points_each: int) -> Iterator["Restriction"]:
+        """The same restriction, block of rows by block of rows."""
+        size = max(1, BLOCK // points_each)
+        for start in range(0, self.rows, size):
+            part = slice(start, start + size)
+            given = {k: v if v.shape[0] == 1 else v[part] for k, v in self.given.items()}
+            yield replace(self, given=given, rows=min(size, self.rows - start))
+
+    def quadrature(self, *, step: float = 1 / 3, drop: float = 32.0) -> Lattice:
+        """The points that carry this restriction's mass: all states where finite, else an adapted lattice.
+
+        Raises:
+            EnergyError: If the variables are neither all finite nor one or two real numbers in all.
+        """
+        if self.finite:
+            return self._states()
+        mixed = [n for n, v in zip(self.over, self.variables, strict=True) if values_of(v) is not None]
+        if mixed or self.dim > 2:
+            what = f"{mixed} have finite support" if mixed else f"together they have dimension {self.dim}"
+            raise EnergyError(
+                f"a lattice over {list(self.over)} serves one or two real dimensions, and {what}: "
+                "integrate fewer variables at once, or put some of them into given."
+            )
+        return adapt_lattice(
+            self, self.rows, self.dim, like=self.like, scale=self._first_scale(), step=step, drop=drop
+        )
+
+    def _first_scale(self) -> Tensor:
+        regularizers, scales = regularizers_of(self.energy), []
+        for name, variable in zip(self.over, self.variables, strict=True):
+            size = math.prod(variable.shape or (1,))
+            known = regularizers.get(name)
+            scales += [known.standard_deviation(self.beta) if known is not None else 1.0] * size
+        return self.like.new_tensor(scales).expand(self.rows, -1)
+
+    def _states(self) -> Lattice:
+        axes: list[tuple[float, ...]] = []
+        for variable in self.variables:
+            axes += [values_of(variable) or ()] * math.prod(variable.shape or (1,))
+        if math.prod(len(axis) for axis in axes) > MOST_STATES:
+            raise EnergyError(f"{list(self.over)} have more than {MOST_STATES} states: too many to enumerate.")
+        states = self.like.new_tensor(list(itertools.product(*axes)))[:, None].expand(-1, self.rows, -1)
+        with torch.no_grad():
+            energies = self.at(states)
+        rows, dim = self.rows, states.shape[-1]
+        return Lattice(
+            points=states, energies=energies, log_cell=energies.new_zeros(rows), per_axis=0,
+            frame=energies.new_zeros(rows, dim, dim), resolved=energies.isfinite().any(0),
+        )  # fmt: skip
+
+
+def restrict(
+    energy: Energy, over: str | Iterable[str], given: Mapping[str, object] | None, beta: float
+) -> Restriction:
+    """Check names and shapes, and hold what is given.
+
+    Raises:
+        EnergyError: If a variable is unknown, in both, in neither, or of the wrong shape, or data are not finite.
+        ArgumentError: If beta is not positive.
+    """
+    names, held, known = as_names(over), dict(given or {}), energy.variables
+    for name in [*names, *held]:
+        if name not in known:
+            raise EnergyError(f"unknown variable {name!r}; the energy's variables are {list(known)}.")
+    both = sorted(set(names) & set(held))
+    if both:
+        raise EnergyError(f"{both[0]!r} stands in both over and given.")
+    missing = [name for name in known if name not in names and name not in held]
+    if missing:
+        raise EnergyError(f"{missing[0]!r} is neither in over nor in given; put it into one of them.")
+    floats = [v for v in held.values() if isinstance(v, Tensor) and v.is_floating_point()]
+    like = floats[0] if floats else _like(energy)
+    rows = {name: as_rows(name, value, known[name].shape, like) for name, value in held.items()}
+    for name, value in rows.items():
+        energy.learn_dim(name, value.shape[-1])
+    for name in names:
+        if energy.variables[name].dim is None:
+            raise EnergyError(f"the dimension of {name!r} is not known yet: evaluate the energy on data first.")
+    return Restriction(
+        energy=energy, over=names, given=rows, beta=check_beta(beta), rows=common_rows(rows), like=like.detach()
+    )
+
+
+def latents_left(energy: Energy, over: tuple[str, ...], given: Iterable[str]) -> tuple[str, ...]:
+    """The variables that are in neither, which a marginal density integrates out.
+
+    Raises:
+        EnergyError: If one of them has no law of its own: it is not a latent and has no mechanism.
+    """
+    left = tuple(name for name in energy.variables if name not in over and name not in set(given))
+    weighed = set(latents_of(energy)) | {f.child for f in energy.factors.values() if hasattr(f, "child")}
+    for name in left:
+        if weighed and name not in weighed:
+            raise EnergyError(f"{name!r} is neither given nor a latent of this energy: put it into given.")
+    return left
+
+
+def values_of(variable: Variable) -> tuple[float, ...] | None:
+    """The values that each coordinate may take, or None for a continuum."""
+    if isinstance(variable.support, FiniteSupport):
+        return variable.support.values
+    return (0.0, 1.0) if variable.support is constraints.boolean else None
+
+
+def _like(energy: Energy) -> Tensor:
+    for tensor in itertools.chain(energy.parameters(), energy.buffers()):
+        if tensor.is_floating_point() and tensor.ndim > 0:
+            return tensor
+    return torch.zeros((), dtype=torch.float64)

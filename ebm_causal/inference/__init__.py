@@ -1,0 +1,32 @@
+"""Inference: marginal likelihoods, posteriors of latents and of parameters, and ArviZ."""
+
+from ebm_causal.inference.arviz import chain_statistics, inference_data
+from ebm_causal.inference.arviz import version as arviz_version
+from ebm_causal.inference.collapsed import Objective, Optimum, maximize, whiten
+from ebm_causal.inference.marginal import MarginalLikelihood, refuse_undirected
+from ebm_causal.inference.mcmc import ParameterDraws, sample_parameters
+from ebm_causal.inference.parameters import ParameterVector
+from ebm_causal.inference.posterior import Diagnostics, Posterior, draw_rows, sample
+from ebm_causal.inference.svi import AmortizedGuide, VariationalRun, run_svi
+
+__all__ = [
+    "AmortizedGuide",
+    "Diagnostics",
+    "MarginalLikelihood",
+    "Objective",
+    "Optimum",
+    "ParameterDraws",
+    "ParameterVector",
+    "Posterior",
+    "VariationalRun",
+    "arviz_version",
+    "chain_statistics",
+    "draw_rows",
+    "inference_data",
+    "maximize",
+    "refuse_undirected",
+    "run_svi",
+    "sample",
+    "sample_parameters",
+    "whiten",
+]

@@ -1,0 +1,161 @@
+"""Maximizing the collapsed objective: quasi-Newton in coordinates whitened by the curvature."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy.optimize import minimize as scipy_minimize
+from torch import Tensor
+
+from ebm_causal.calculus import hessian
+from ebm_causal.errors import ConvergenceError
+from ebm_causal.inference.marginal import MarginalLikelihood
+from ebm_causal.inference.parameters import ParameterVector
+
+MOST_CURVED = 400  # parameters up to which the whole curvature is computed
+ARRIVED = 0.02  # posterior standard deviations that the optimum may still be away
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Objective:
+    """The log likelihood of all rows plus the log prior, as a function of a flat vector."""
+
+    likelihood: MarginalLikelihood
+    parameters: ParameterVector
+    log_prior: Callable[[ParameterVector], Tensor] | None = None
+
+    def value(self) -> Tensor:
+        """At the energy's current parameters, with a graph."""
+        total = self.likelihood.log_likelihood().sum()
+        return total if self.log_prior is None else total + self.log_prior(self.parameters)
+
+    def value_and_gradient(self, flat: Tensor) -> tuple[float, Tensor]:
+        """At a flat vector; minus infinity and zeros where the likelihood is not finite."""
+        self.parameters.set(flat)
+        try:
+            value = self.value()
+        except ConvergenceError:
+            return -np.inf, torch.zeros_like(flat)
+        return float(value.detach()), self.parameters.gradient(value)
+
+    def curvature(self) -> Tensor:
+        """Minus the Hessian at the current parameters: the observed information, prior included."""
+        return -hessian(self.value(), self.parameters.tensors).to(torch.float64)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Optimum:
+    """Where a maximization ended.
+
+    Attributes:
+        flat: The parameters.
+        value: The objective there.
+        curvature: Minus its Hessian, or None where there are too many parameters.
+        decrement: The estimated distance to the optimum, in posterior standard deviations; None without curvature.
+        converged: Whether that distance is small, or, without curvature, whether the optimizer says so.
+        evaluations: How many values and gradients it took.
+        resolved: Whether every row's lattice passed its check at the end.
+        history: The objective after each round.
+    """
+
+    flat: Tensor
+    value: float
+    curvature: Tensor | None
+    decrement: float | None
+    converged: bool
+    evaluations: int
+    resolved: bool
+    history: tuple[float, ...]
+
+
+def maximize(
+    objective: Objective,
+    *,
+    steps: int = 500,
+    whitening: Tensor | None = None,
+    curved: bool = True,
+    report: Callable[[int, float], None] | None = None,
+) -> Optimum:
+    """Maximize from the energy's current parameters; the lattices are laid anew after every round.
+
+    Args:
+        objective: What to maximize.
+        steps: The most iterations in all.
+        whitening: A matrix L with L L' near the inverse curvature; the identity where None.
+        curved: Whether to compute the curvature at the end (and to polish with it).
+        report: Told the number of evaluations and the value, now and then.
+
+    Returns:
+        The optimum; the energy's parameters are left there.
+
+    Raises:
+        ConvergenceError: If the objective is not finite at the start.
+    """
+    history: list[float] = []
+    used = 0
+    curved = curved and len(objective.parameters) <= MOST_CURVED
+    for _ in range(8):
+        resolved = objective.likelihood.adapt()
+        before = float(objective.value().detach())
+        history.append(before)
+        used += _round(objective, whitening, max(steps - used, 10), report)
+        if curved and whitening is None:
+            resolved, whitening = objective.likelihood.adapt(), whiten(objective.curvature())
+            continue
+        after = float(objective.value().detach())
+        if used >= steps or after - before < 1e-4:
+            break
+    resolved = objective.likelihood.adapt() and resolved
+    return _ended(objective, curved, whitening, (used, resolved, tuple(history)))
+
+
+def whiten(curvature: Tensor, floor: float = 1e-8) -> Tensor:
+    """A matrix L with L L' = curvature^-1, flat and indefinite directions held at a floor: for steps, not for statistics."""
+    values, vectors = torch.linalg.eigh(curvature)
+    return vectors / values.abs().clamp_min(floor * float(values.abs().max())).sqrt()
+
+
+def _round(objective: Objective, whitening: Tensor | None, steps: int, report: Callable[[int, float], None] | None) -> int:
+    start = objective.parameters.get()
+    if not len(start):
+        return 0
+    count = 0
+
+    def negative(moved: np.ndarray) -> tuple[float, np.ndarray]:
+        nonlocal count
+        count += 1
+        step = torch.as_tensor(moved)
+        value, gradient = objective.value_and_gradient(start + (step if whitening is None else whitening @ step))
+        if report is not None:
+            report(count, value)
+        slope = gradient if whitening is None else whitening.mT @ gradient
+        return -value, -slope.numpy()
+
+    tolerance = {"maxiter": steps, "ftol": 1e-10 if whitening is None else 1e-13, "gtol": 1e-4, "maxcor": 20}
+    found = scipy_minimize(negative, np.zeros(len(start)), jac=True, method="L-BFGS-B", options=tolerance)
+    step = torch.as_tensor(found.x)
+    objective.parameters.set(start + (step if whitening is None else whitening @ step))
+    objective.parameters.make_scales_positive()
+    return count
+
+
+def _ended(
+    objective: Objective, curved: bool, whitening: Tensor | None, trace: tuple[int, bool, tuple[float, ...]]
+) -> Optimum:
+    used, resolved, history = trace
+    value, gradient = objective.value_and_gradient(objective.parameters.get())
+    curvature = objective.curvature() if curved else None
+    metric = whiten(curvature) if curvature is not None else whitening
+    decrement = None if metric is None else float((metric.mT @ gradient).norm())
+    slow = len(history) > 1 and abs(value - history[-1]) < 1e-3
+    return Optimum(
+        flat=objective.parameters.get(),
+        value=value,
+        curvature=curvature,
+        decrement=decrement,
+        converged=decrement < ARRIVED if decrement is not None else slow,
+        evaluations=used,
+        resolved=resolved,
+        history=(*history, value),
+    )

@@ -1,0 +1,74 @@
+"""The learnable parameters of an energy as one flat vector, with labels."""
+
+import itertools
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+from ebm_causal.energies import Energy, PositiveScale, find_parameters, named_parameters
+
+
+class ParameterVector:
+    """Some of an energy's parameters, laid end to end.
+
+    Args:
+        energy: The energy; its parameters are read and written in place.
+        fixed: Names of parameters that are left out.
+
+    Raises:
+        ArgumentError: If a name in ``fixed`` is not a parameter.
+    """
+
+    def __init__(self, energy: Energy, fixed: Iterable[str] = ()) -> None:
+        left_out = set(find_parameters(energy, fixed))
+        named = named_parameters(energy)
+        self.names = tuple(name for name in named if name not in left_out)
+        self.tensors: list[nn.Parameter] = [named[name] for name in self.names]
+        self._scales = [m.value for m in energy.modules() if isinstance(m, PositiveScale)]
+
+    def __len__(self) -> int:
+        return sum(tensor.numel() for tensor in self.tensors)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """One label per coordinate: ``name`` for a scalar, ``name[i, j]`` for an array."""
+        found: list[str] = []
+        for name, tensor in zip(self.names, self.tensors, strict=True):
+            index = itertools.product(*(range(size) for size in tensor.shape))
+            found += [f"{name}[{', '.join(map(str, i))}]" if i else name for i in index]
+        return tuple(found)
+
+    def get(self) -> Tensor:
+        """The current values."""
+        if not self.tensors:
+            return torch.zeros(0, dtype=torch.float64)
+        return torch.cat([tensor.detach().reshape(-1).to(torch.float64) for tensor in self.tensors])
+
+    def set(self, flat: Tensor) -> None:
+        """Write values."""
+        with torch.no_grad():
+            for tensor, part in zip(self.tensors, self._parts(flat), strict=True):
+                tensor.copy_(part.reshape(tensor.shape))
+
+    def make_scales_positive(self) -> None:
+        """Flip scales that an optimizer left negative: only their squares matter."""
+        with torch.no_grad():
+            for tensor in self.tensors:
+                if any(tensor is scale for scale in self._scales):
+                    tensor.abs_()
+
+    def gradient(self, value: Tensor) -> Tensor:
+        """The gradient of a scalar with a graph; zeros for parameters that it does not use."""
+        found = torch.autograd.grad(value, self.tensors, allow_unused=True)
+        parts = [torch.zeros_like(t) if g is None else g for g, t in zip(found, self.tensors, strict=True)]
+        return torch.cat([part.detach().reshape(-1).to(torch.float64) for part in parts])
+
+    def named(self, flat: Tensor) -> dict[str, Tensor]:
+        """A flat vector, or several ``[..., size]``, cut and shaped by name."""
+        parts = self._parts(flat)
+        shaped = (p.reshape(*flat.shape[:-1], *t.shape) for p, t in zip(parts, self.tensors, strict=True))
+        return dict(zip(self.names, shaped, strict=True))
+
+    def _parts(self, flat: Tensor) -> tuple[Tensor, ...]:
+        return torch.split(flat, [tensor.numel() for tensor in self.tensors], dim=-1)

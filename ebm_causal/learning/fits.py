@@ -1,0 +1,190 @@
+"""What a fit hands on: the fitted energy, its parameters with their uncertainty, and how the fit went."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from ebm_causal.calculus import spectrum
+from ebm_causal.energies import Energy, named_parameters, normalized
+from ebm_causal.errors import ArgumentError
+from ebm_causal.gibbs import GibbsDensity, restrict
+from ebm_causal.inference import AmortizedGuide, draw_rows, inference_data
+
+CHAIN_COLUMNS = ("r_hat", "ess_bulk", "ess_tail")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FitDiagnostics:
+    """How a fit went.
+
+    Attributes:
+        converged: Whether it arrived, by the measure that ``text`` states.
+        text: That measure and its value.
+        warnings: What cannot be trusted, in words.
+        history: The objective as it rose: the log likelihood, or the evidence lower bound.
+        evaluations: How many values and gradients it took.
+    """
+
+    converged: bool
+    text: str
+    warnings: tuple[str, ...]
+    history: tuple[float, ...]
+    evaluations: int
+
+    @property
+    def ok(self) -> bool:
+        """Whether the fit arrived and nothing is warned about."""
+        return self.converged and not self.warnings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fit:
+    """A fitted latent energy.
+
+    Attributes:
+        energy: A copy of the energy at the fitted parameters (for ``mcmc`` at the posterior mean).
+        method: ``map``, ``svi`` or ``mcmc``.
+        guide: What stands for the posterior of the latents: ``collapsed`` (a lattice per row, exact) or ``amortized``.
+        labels: One per parameter coordinate.
+        mean: The parameters, flat, in the order of ``labels``.
+        curvature: The observed information of the parameters, latents integrated out, prior included;
+            None for an amortized fit and for more than 400 parameters.
+        draws: ``[chains, draws, parameters]`` for ``mcmc``, else None.
+        chain_statistics: R-hat and effective sample sizes per parameter, for ``mcmc``.
+        log_likelihood: Of each row, latents integrated out; None for an amortized fit.
+        diagnostics: How the fit went.
+        priors: The priors on parameters, in words, by name.
+        data: The rows.
+        latents: The latents' names.
+        beta: The inverse temperature.
+        seed: The seed.
+        resumed_from: The step from which a killed fit went on; None for a fit in one go.
+    """
+
+    energy: Energy
+    method: str
+    guide: str
+    labels: tuple[str, ...]
+    mean: Tensor
+    curvature: Tensor | None
+    draws: Tensor | None
+    chain_statistics: Mapping[str, np.ndarray]
+    log_likelihood: Tensor | None
+    diagnostics: FitDiagnostics
+    priors: Mapping[str, str]
+    data: Mapping[str, Tensor]
+    latents: tuple[str, ...]
+    beta: float
+    seed: int
+    resumed_from: int | None = None
+    network: AmortizedGuide | None = field(default=None, repr=False)
+
+    @property
+    def covariance(self) -> Tensor | None:
+        """The covariance of the parameters; None where it is not known or the information is singular."""
+        if self.draws is not None:
+            return torch.cov(self.draws.flatten(0, 1).T)
+        if self.curvature is None:
+            return None
+        values, vectors, rank = spectrum(self.curvature)
+        return (vectors / values) @ vectors.mT if rank == len(values) else None
+
+    def summary(self) -> pd.DataFrame:
+        """Mean and standard deviation of each parameter, with R-hat and effective sample sizes where there are chains.
+
+        A parameter that the data do not identify has standard deviation ``inf``; where none was computed it is missing.
+        """
+        frame = pd.DataFrame({"mean": self.mean.numpy(), "sd": self._standard_deviations()}, index=list(self.labels))
+        for column in CHAIN_COLUMNS:
+            if column in self.chain_statistics:
+                frame[column] = self.chain_statistics[column]
+        return frame
+
+    def to_arviz(self, draws: int = 200) -> Any:
+        """Parameters, latents and per-row log likelihood for ArviZ.
+
+        Args:
+            draws: Draws of the latents given the data at the fitted parameters.
+        """
+        posterior: dict[str, np.ndarray] = {}
+        if self.draws is not None:
+            posterior = {name: part.numpy() for name, part in self._named(self.draws).items()}
+            draws = self.draws.shape[1]
+        chains = 1 if self.draws is None else self.draws.shape[0]
+        posterior |= {name: part.numpy() for name, part in self.latent_draws(draws, chains).items()}
+        groups = {"posterior": posterior, "observed_data": {name: rows.numpy() for name, rows in self.data.items()}}
+        if self.draws is None and self.log_likelihood is not None:
+            shape = (chains, draws, len(self.log_likelihood))
+            groups["log_likelihood"] = {"rows": np.broadcast_to(self.log_likelihood.numpy(), shape).copy()}
+        return inference_data(groups)
+
+    def latent_draws(self, draws: int = 200, chains: int = 1) -> dict[str, Tensor]:
+        """Draws ``[chains, draws, rows, dim]`` of the latents given each row, at the fitted parameters."""
+        if not self.latents:
+            return {}
+        generator = torch.Generator().manual_seed(self.seed)
+        if self.network is not None:
+            return self._guide_draws(draws, chains, generator)
+        restriction = restrict(normalized(self.energy), self.latents, self.data, self.beta)
+        points, _ = draw_rows(restriction, draws * chains, generator)
+        shuffled = points[torch.randperm(draws * chains, generator=generator)]
+        return {k: v.reshape(chains, draws, *v.shape[1:]) for k, v in restriction.split(shuffled).items()}
+
+    def predict(self, query: str = "y", *, given: Mapping[str, object], draws: int = 1000, seed: int = 0) -> Tensor:
+        """Draws ``[draws, rows, dim]`` of one variable where others are seen, latents integrated out.
+
+        Args:
+            query: What to predict.
+            given: Everything else that is not latent, ``[rows, dim]`` by name.
+            draws: How many draws for each row.
+            seed: The same seed gives the same draws.
+
+        Raises:
+            ArgumentError: If the query is among what is given.
+        """
+        if query in given:
+            raise ArgumentError(f"{query!r} is given; ask for a variable that is not.")
+        density = GibbsDensity(normalized(self.energy), over=query, given=given, beta=self.beta)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            return density.sample((draws,))
+
+    def __repr__(self) -> str:
+        state = "converged" if self.diagnostics.converged else "NOT converged"
+        rows = next(iter(self.data.values())).shape[0]
+        return f"Fit(method={self.method!r}, rows={rows}, parameters={len(self.labels)}, {state}: {self.diagnostics.text})"
+
+    def _named(self, flat: Tensor) -> dict[str, Tensor]:
+        named, found, start = named_parameters(self.energy), {}, 0
+        sizes: dict[str, int] = {}
+        for label in self.labels:
+            name = label if label in named else label[: label.rindex("[")]
+            sizes[name] = sizes.get(name, 0) + 1
+        for name, size in sizes.items():
+            part = flat[..., start : start + size]
+            found[name], start = part.reshape(*flat.shape[:-1], *named[name].shape), start + size
+        return found
+
+    def _standard_deviations(self) -> np.ndarray:
+        if self.draws is not None:
+            return self.draws.flatten(0, 1).std(0).numpy()
+        if self.curvature is None:
+            return np.full(len(self.labels), np.nan)
+        values, vectors, _ = spectrum(self.curvature)
+        null = values <= 1e-9 * values.abs().max()
+        variances = (vectors[:, ~null] ** 2 / values[~null]).sum(-1)
+        touched = (vectors[:, null] ** 2).sum(-1) > 1e-8
+        return torch.where(touched, torch.inf, variances.sqrt()).numpy()
+
+    def _guide_draws(self, draws: int, chains: int, generator: torch.Generator) -> dict[str, Tensor]:
+        found = {}
+        with torch.no_grad():
+            for name, (mean, scale) in self.network.moments(self.data).items():
+                shape = (chains, draws, *mean.shape)
+                found[name] = mean + scale * torch.randn(shape, generator=generator, dtype=mean.dtype)
+        return found

@@ -1,0 +1,266 @@
+"""Fitting a latent energy: by maximum marginal likelihood, by SVI, by MCMC."""
+
+import copy
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+from torch.distributions import Distribution, Normal
+
+from ebm_causal.energies import Energy, find_parameters, latents_of
+from ebm_causal.errors import ArgumentError, EnergyError
+from ebm_causal.inference import (
+    MarginalLikelihood,
+    Objective,
+    Optimum,
+    ParameterVector,
+    maximize,
+    run_svi,
+    sample_parameters,
+)
+from ebm_causal.learning.fits import Fit, FitDiagnostics
+from ebm_causal.learning.rows import rows_of
+from ebm_causal.shapes import check_beta
+
+DEFAULT_PRIOR = Normal(0.0, 10.0)
+Progress = Callable[[float, str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """One fit's energy (a copy), rows and settings.
+
+    Attributes:
+        energy: A copy that is changed in place.
+        rows: The data.
+        latents: What is integrated out.
+        parameters: What is learned.
+        priors: By full parameter name; what has none is not penalized.
+        beta: The inverse temperature.
+        seed: The seed.
+        progress: Told the share done and what is being done.
+    """
+
+    energy: Energy
+    rows: Mapping[str, Tensor]
+    latents: tuple[str, ...]
+    parameters: ParameterVector
+    priors: Mapping[str, Distribution]
+    beta: float
+    seed: int
+    progress: Progress | None
+
+    def objective(self) -> Objective:
+        """The collapsed objective."""
+        likelihood = MarginalLikelihood(self.energy, self.rows, self.latents, self.beta)
+        return Objective(likelihood=likelihood, parameters=self.parameters, log_prior=self.log_prior if self.priors else None)
+
+    def log_prior(self, parameters: ParameterVector) -> Tensor:
+        """The log prior density at the current parameters."""
+        terms = [
+            self.priors[name].log_prob(tensor).sum()
+            for name, tensor in zip(parameters.names, parameters.tensors, strict=True)
+            if name in self.priors
+        ]
+        return torch.stack(terms).sum()
+
+
+def fit(
+    energy: Energy,
+    data: Mapping[str, object] | pd.DataFrame,
+    latents: Iterable[str] = ("z",),
+    method: Literal["svi", "mcmc", "map"] = "svi",
+    priors: Mapping[str, Distribution] | None = None,
+    *,
+    fixed: Iterable[str] = (),
+    guide: Literal["auto", "collapsed", "amortized"] = "auto",
+    kernel: Literal["hmc", "pyro-nuts"] = "hmc",
+    steps: int | None = None,
+    learning_rate: float = 0.01,
+    chains: int = 4,
+    draws: int = 250,
+    warmup: int = 150,
+    beta: float = 1.0,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Fit:
+    r"""Fit the parameters of a latent energy to data, its mechanisms locally normalized.
+
+    ``map`` maximizes the marginal likelihood, times the priors where given; latents are integrated out,
+    never maximized jointly with the parameters. ``svi`` gives point parameters and a guide on the latents:
+    for one or two latent dimensions the collapsed one (a lattice per row, so that the evidence lower
+    bound is tight), else Pyro's SVI with an amortized normal guide. ``mcmc`` samples the parameters with
+    the latents integrated out, every parameter under Normal(0, 10) unless ``priors`` says otherwise.
+
+    Args:
+        energy: A sum of mechanisms and regularizers. It is copied; the caller's is not changed.
+        data: ``[rows]`` or ``[rows, dim]`` by variable, or a DataFrame.
+        latents: What the data do not hold.
+        method: As above.
+        priors: A torch or Pyro distribution by parameter name, over each coordinate.
+        fixed: Names of parameters that stay as they are.
+        guide: For ``svi``: ``collapsed``, ``amortized``, or whichever serves.
+        kernel: For ``mcmc``: ``hmc``, or ``pyro-nuts`` as the reference.
+        steps: The most iterations (by default 500 for the collapsed objective, 3000 for the amortized one).
+        learning_rate: Of the amortized guide's Adam.
+        chains: Chains for ``mcmc``.
+        draws: Draws of each.
+        warmup: Iterations of each before them.
+        beta: The inverse temperature of mechanisms and regularizers alike.
+        seed: The same seed gives the same numbers on the same machine.
+        progress: Told the share done and what is being done.
+
+    Returns:
+        The fit.
+
+    Raises:
+        EnergyError: If data and variables do not fit together, or are not finite.
+        IdentificationError: If a factor's normalizer depends on the parameters.
+        ArgumentError: If a name, a method or a count is not valid.
+        ConvergenceError: If the objective stops being finite.
+
+    Example:
+        >>> import ebm_causal as ec, torch
+        >>> energy = ec.LinearGaussianEnergy(torch.ones(2, 1), scale=1.0)
+        >>> rows = torch.randn(200, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+        >>> ec.fit(energy, {"y": rows}, method="map").diagnostics.converged
+        True
+
+    References:
+        Hoffman, Blei, Wang and Paisley (2013), Stochastic variational inference; Neal (2011), MCMC using
+        Hamiltonian dynamics.
+    """
+    if method not in ("svi", "mcmc", "map"):
+        raise ArgumentError(f"method must be 'svi', 'mcmc' or 'map'; got {method!r}.")
+    task = _task(energy, data, _latents(energy, latents), (fixed, priors, method), (check_beta(beta), seed, progress))
+    if guide == "amortized" or (guide == "auto" and method == "svi" and not _small(task)):
+        if method != "svi":
+            raise ArgumentError(f"guide='amortized' serves method='svi'; got method={method!r}.")
+        return _amortized(task, steps or 3000, learning_rate)
+    if method == "mcmc":
+        return _sampled(task, (chains, warmup, draws), kernel, steps or 500)
+    return _collapsed(task, method, steps or 500)
+
+
+def _latents(energy: Energy, latents: Iterable[str]) -> tuple[str, ...]:
+    names = tuple(latents) if not isinstance(latents, str) else (latents,)
+    if names == ("z",) and "z" not in energy.variables:
+        return latents_of(energy)
+    for name in names:
+        if name not in energy.variables:
+            raise EnergyError(f"unknown latent {name!r}; the energy's variables are {list(energy.variables)}.")
+    return names
+
+
+def _task(
+    energy: Energy,
+    data: Mapping[str, object] | pd.DataFrame,
+    latents: tuple[str, ...],
+    learned: tuple[Iterable[str], Mapping[str, Distribution] | None, str],
+    setting: tuple[float, int, Progress | None],
+) -> Task:
+    (fixed, priors, method), (beta, seed, progress) = learned, setting
+    own = copy.deepcopy(energy)
+    rows = rows_of(own, data, latents)
+    parameters = ParameterVector(own, fixed)
+    if not len(parameters):
+        raise ArgumentError("the energy has no parameter to learn: its callables are not nn.Modules, or all is fixed.")
+    given = {find_parameters(own, [name])[0]: law for name, law in (priors or {}).items()}
+    default = {name: DEFAULT_PRIOR for name in parameters.names} if method == "mcmc" else {}
+    return Task(
+        energy=own, rows=rows, latents=latents, parameters=parameters, priors={**default, **given},
+        beta=beta, seed=seed, progress=progress,
+    )  # fmt: skip
+
+
+def _small(task: Task) -> bool:
+    dims = [math.prod(task.energy.variables[name].shape or (1,)) for name in task.latents]
+    return sum(dims) <= 2
+
+
+def _collapsed(task: Task, method: str, steps: int) -> Fit:
+    objective = task.objective()
+
+    def report(count: int, value: float) -> None:
+        if task.progress is not None:
+            task.progress(min(count / steps, 1.0), f"log likelihood {value:.6g}")
+
+    optimum = maximize(objective, steps=steps, report=report)
+    return _fit(task, method, "collapsed", diagnostics=judged(optimum), mean=optimum.flat, curvature=optimum.curvature,
+                log_likelihood=objective.likelihood.log_likelihood().detach())  # fmt: skip
+
+
+def judged(optimum: Optimum) -> FitDiagnostics:
+    """How a maximization went, in words."""
+    notes = []
+    if not optimum.resolved:
+        notes.append("in some rows the lattice over the latents did not pass its self-check")
+    measure = f"{optimum.decrement:.2g} posterior sd from the optimum" if optimum.decrement is not None else "by the objective"
+    if not optimum.converged:
+        notes.append(f"the fit has not converged ({measure}, after {optimum.evaluations} evaluations): allow more steps")
+    return FitDiagnostics(
+        converged=optimum.converged, text=measure, warnings=tuple(notes), history=optimum.history,
+        evaluations=optimum.evaluations,
+    )  # fmt: skip
+
+
+def _sampled(task: Task, counts: tuple[int, int, int], kernel: Literal["hmc", "pyro-nuts"], steps: int) -> Fit:
+    if min(counts) < 1 or counts[2] < 4:
+        raise ArgumentError(f"chains and warmup must be positive and draws at least 4; got {counts}.")
+    objective = task.objective()
+
+    def report(done: int, of: int) -> None:
+        if task.progress is not None:
+            task.progress(done / of, "sampling parameters")
+
+    found = sample_parameters(objective, counts=counts, seed=task.seed, kernel=kernel, steps=steps, report=report)
+    notes = []
+    if found.divergences:
+        notes.append(f"{found.divergences} trajectories diverged")
+    if bool((found.moved < 0.1).any()):
+        notes.append("a chain hardly moved")
+    if found.lattice_error > 0.1:
+        notes.append(f"the lattices of the latents were off by {found.lattice_error:.2g} nats at some draws")
+    mixed = float(np.nanmax(found.r_hat)) < 1.05 and float(np.nanmin(found.ess_bulk)) > 100
+    if not mixed:
+        notes.append(f"the chains have not mixed: largest R-hat {found.r_hat.max():.3f}, least ESS {found.ess_bulk.min():.0f}")
+    diagnostics = FitDiagnostics(
+        converged=mixed, text=f"largest R-hat {found.r_hat.max():.3f}, least bulk ESS {found.ess_bulk.min():.0f}",
+        warnings=tuple(notes), history=found.optimum.history, evaluations=found.optimum.evaluations,
+    )  # fmt: skip
+    objective.likelihood.adapt()
+    statistics = {"r_hat": found.r_hat, "ess_bulk": found.ess_bulk, "ess_tail": found.ess_tail}
+    return _fit(task, "mcmc", "collapsed", diagnostics=diagnostics, mean=found.draws.mean((0, 1)), draws=found.draws,
+                curvature=found.optimum.curvature, chain_statistics=statistics,
+                log_likelihood=objective.likelihood.log_likelihood().detach())  # fmt: skip
+
+
+def _amortized(task: Task, steps: int, rate: float) -> Fit:
+    def report(step: int, bound: float) -> None:
+        if task.progress is not None:
+            task.progress(step / steps, f"evidence lower bound {bound:.6g}")
+
+    sizes = {name: math.prod(task.energy.variables[name].shape or (1,)) for name in task.latents}
+    if task.priors:
+        raise ArgumentError("the amortized guide has point parameters without priors; use method='map' or 'mcmc'.")
+    run = run_svi(task.energy, task.rows, sizes, setting=(steps, rate, task.beta), seed=task.seed, report=report)
+    notes = () if run.converged else ("the evidence lower bound was still changing: allow more steps",)
+    diagnostics = FitDiagnostics(
+        converged=run.converged, text=f"evidence lower bound {run.elbo[-1]:.6g}", warnings=notes, history=run.elbo,
+        evaluations=steps,
+    )  # fmt: skip
+    return _fit(task, "svi", "amortized", diagnostics=diagnostics, mean=task.parameters.get(), network=run.guide)
+
+
+def _fit(task: Task, method: str, guide: str, **found: object) -> Fit:
+    defaults: dict[str, object] = {"curvature": None, "draws": None, "chain_statistics": {}, "log_likelihood": None}
+    return Fit(
+        energy=task.energy, method=method, guide=guide, labels=task.parameters.labels, data=task.rows,
+        latents=task.latents, beta=task.beta, seed=task.seed,
+        priors={name: str(law) for name, law in task.priors.items()}, **{**defaults, **found},
+    )  # fmt: skip

@@ -1,0 +1,53 @@
+"""Data of a fit: a mapping or a DataFrame, as rows of each variable."""
+
+from collections.abc import Mapping
+
+import pandas as pd
+from torch import Tensor
+
+from ebm_causal.energies import Energy
+from ebm_causal.errors import EnergyError
+from ebm_causal.shapes import as_rows, common_rows
+
+
+def rows_of(energy: Energy, data: Mapping[str, object] | pd.DataFrame, latents: tuple[str, ...]) -> dict[str, Tensor]:
+    """Rows ``[rows, dim]`` of every variable that is not latent.
+
+    Args:
+        energy: The energy that names the variables.
+        data: ``[rows]`` or ``[rows, dim]`` by name; or a frame with a column per variable, or columns
+            ``name[0]``, ``name[1]``, ... for a variable of several dimensions.
+        latents: The variables that are not in the data.
+
+    Returns:
+        The rows. Columns of a frame that are no variables are left alone.
+
+    Raises:
+        EnergyError: If a variable is missing or unknown, or rows do not match or are not finite.
+    """
+    wanted = [name for name in energy.variables if name not in latents]
+    given = _from_frame(data, wanted) if isinstance(data, pd.DataFrame) else dict(data)
+    for name in given:
+        if name not in wanted:
+            what = "is latent" if name in latents else "is not a variable of the energy"
+            raise EnergyError(f"data hold {name!r}, which {what}; the energy needs {wanted}.")
+    missing = [name for name in wanted if name not in given]
+    if missing:
+        raise EnergyError(f"data lack {missing[0]!r}; the energy needs {wanted}. Put it into latents if it is not observed.")
+    rows = {name: as_rows(name, given[name], energy.variables[name].shape) for name in wanted}
+    for name, value in rows.items():
+        energy.learn_dim(name, value.shape[-1])
+    if not rows or common_rows(rows) < 1:
+        raise EnergyError("a fit needs data: got no rows.")
+    return rows
+
+
+def _from_frame(frame: pd.DataFrame, wanted: list[str]) -> dict[str, object]:
+    found: dict[str, object] = {}
+    for name in wanted:
+        several = [column for column in frame.columns if str(column).startswith(f"{name}[")]
+        if name in frame.columns:
+            found[name] = frame[name].to_numpy()
+        elif several:
+            found[name] = frame[several].to_numpy()
+    return found
