@@ -8,6 +8,7 @@ import logging
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from typing import Any
 
 import networkx as nx
@@ -104,26 +105,28 @@ def refute(
             f"simulations must be {FEWEST_SIMULATIONS} or more, or p never reaches .05; got {simulations}."
         )
     data = _plain(frame, (treatment, outcome, *adjustment))
-    total, done = 2 * simulations, 0
-    draws: dict[str, list[float]] = {}
     with _quiet():
         estimate, tests = _prepare(data)
-        for position, (name, simulate) in enumerate(tests.items()):
-            random_state = np.random.RandomState([seed, position])
-            draws[name] = []
-            for _ in range(simulations):
-                draws[name].append(_finite(simulate(random_state)))
-                done += 1
-                if progress is not None:
-                    progress(done, total)
-    return (
-        placebo_treatment(estimate, np.asarray(draws["placebo treatment"])),
-        random_common_cause(estimate, np.asarray(draws["random common cause"])),
-    )
+        draws = [
+            _simulations(test, np.random.RandomState([seed, position]), simulations)
+            for position, test in enumerate(tests)
+        ]
+        effects = []
+        for done, effect in enumerate(chain(*draws), start=1):
+            effects.append(effect)
+            if progress is not None:
+                progress(done, len(tests) * simulations)
+    placebo, common_cause = np.split(np.asarray(effects), 2)
+    return placebo_treatment(estimate, placebo), random_common_cause(estimate, common_cause)
 
 
-def _prepare(data: pd.DataFrame) -> tuple[float, dict[str, Simulate]]:
-    """The estimate, and one function per test that makes one simulation.
+def _simulations(test: Simulate, random_state: np.random.RandomState, count: int) -> Iterator[float]:
+    for _ in range(count):
+        yield _finite(test(random_state))
+
+
+def _prepare(data: pd.DataFrame) -> tuple[float, tuple[Simulate, Simulate]]:
+    """The estimate, and for each test a function that makes one simulation.
 
     One simulation a call, because DoWhy hands back only their mean, and a one-sided p value.
     """
@@ -160,8 +163,7 @@ def _prepare(data: pd.DataFrame) -> tuple[float, dict[str, Simulate]]:
             data.copy(), estimand, effect, num_simulations=1, random_state=random_state
         ).new_effect
 
-    tests: dict[str, Simulate] = {"placebo treatment": placebo, "random common cause": common_cause}
-    return _finite(effect.value), tests
+    return _finite(effect.value), (placebo, common_cause)
 
 
 def _plain(frame: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
