@@ -1,0 +1,21 @@
+"""How strong something hidden would have to be to change the answer."""
+
+from ebm_causal.sensitivity.benchmarks import omitted_variable_bias
+from ebm_causal.sensitivity.e_values import EValue, e_value, e_value_of_difference, e_value_of_effect
+from ebm_causal.sensitivity.marginal import MarginalSensitivity, marginal_sensitivity
+from ebm_causal.sensitivity.no_assumption import NoAssumptionBounds, no_assumption_bounds
+from ebm_causal.sensitivity.omitted_variable import Contour, OmittedVariableBias
+
+__all__ = [
+    "Contour",
+    "EValue",
+    "MarginalSensitivity",
+    "NoAssumptionBounds",
+    "OmittedVariableBias",
+    "e_value",
+    "e_value_of_difference",
+    "e_value_of_effect",
+    "marginal_sensitivity",
+    "no_assumption_bounds",
+    "omitted_variable_bias",
+]

@@ -1,0 +1,116 @@
+r"""The strengths of a hidden confounder: some times as strong as a covariate, or impossible."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from ebm_causal.errors import ArgumentError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Bounds:
+    """The strengths of confounders some times as strong as a benchmark; NaN within, where none can be.
+
+    Attributes:
+        benchmarks: The covariate of each.
+        multiples: How many times as strong.
+        r2_treatment: Its partial R^2 with the treatment.
+        r2_outcome: Its partial R^2 with the outcome.
+        warnings: The strengths that cannot be.
+    """
+
+    benchmarks: tuple[str, ...]
+    multiples: Float[np.ndarray, " bounds"]
+    r2_treatment: Float[np.ndarray, " bounds"]
+    r2_outcome: Float[np.ndarray, " bounds"]
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Contour:
+    """Adjusted estimates over a grid of strengths.
+
+    Attributes:
+        r2_treatment: Partial R^2 of the confounder with the treatment, the columns.
+        r2_outcome: Partial R^2 with the outcome, the rows.
+        adjusted_estimate: The estimates.
+    """
+
+    r2_treatment: Float[np.ndarray, " points"]
+    r2_outcome: Float[np.ndarray, " points"]
+    adjusted_estimate: Float[np.ndarray, "points points"]
+
+
+def refuse_bad_benchmarks(benchmarks: Mapping[str, tuple[float, float]]) -> None:
+    """Refuse a partial R^2 that is not in [0, 1).
+
+    Raises:
+        ArgumentError: With the benchmark and the number.
+    """
+    for name, strengths in benchmarks.items():
+        for side, strength in zip(("treatment", "outcome"), strengths, strict=True):
+            if not 0 <= strength < 1:
+                raise ArgumentError(
+                    f"The partial R^2 of benchmark {name!r} with the {side} must be in [0, 1); got "
+                    f"{strength:g}. A covariate that explains all of it leaves nothing to compare with."
+                )
+
+
+def bound_strengths(benchmarks: Mapping[str, tuple[float, float]], multiples: Sequence[float]) -> Bounds:
+    r"""The strengths of a confounder k times as strong as each benchmark, toward treatment and outcome.
+
+    With the benchmark's own :math:`r_D, r_Y`:
+
+    .. math::
+        R_D = k \frac{r_D}{1 - r_D}, \qquad
+        R_Y = \left(\frac{\sqrt k + \sqrt{\rho}}{\sqrt{1 - \rho}}\right)^2 \frac{r_Y}{1 - r_Y}, \qquad
+        \rho = \frac{k r_D^2}{(1 - k r_D)(1 - r_D)}.
+
+    References:
+        C. Cinelli and C. Hazlett 2020, equations 16 to 20.
+    """
+    names = [name for name in benchmarks for _ in multiples]
+    k = np.tile(np.asarray(multiples, dtype=np.float64), len(benchmarks))
+    own = np.array([benchmarks[name] for name in names], dtype=np.float64).reshape(-1, 2)
+    treatment, outcome = own.T
+    r2_treatment = k * treatment / (1 - treatment)
+    r2_treatment = np.where(r2_treatment < 1, r2_treatment, np.nan)
+    # Below, R_D < 1 gives k r_D < 1 - r_D.
+    shared = np.where(r2_treatment < 1, k * treatment**2, np.nan) / ((1 - k * treatment) * (1 - treatment))
+    shared = np.where(shared < 1, shared, np.nan)
+    r2_outcome = (np.sqrt(k) + np.sqrt(shared)) ** 2 / (1 - shared) * outcome / (1 - outcome)
+    r2_outcome = np.where(r2_outcome < 1, r2_outcome, np.nan)
+    return Bounds(
+        benchmarks=tuple(names),
+        multiples=k,
+        r2_treatment=r2_treatment,
+        r2_outcome=r2_outcome,
+        warnings=_warnings(names, k, r2_treatment, r2_outcome),
+    )
+
+
+def _warnings(
+    names: Sequence[str],
+    multiples: Float[np.ndarray, " bounds"],
+    r2_treatment: Float[np.ndarray, " bounds"],
+    r2_outcome: Float[np.ndarray, " bounds"],
+) -> tuple[str, ...]:
+    warnings = []
+    for name, k, treatment, outcome in zip(names, multiples, r2_treatment, r2_outcome, strict=True):
+        if np.isnan(treatment) or np.isnan(outcome):
+            side = "treatment" if np.isnan(treatment) else "outcome"
+            warnings.append(
+                f"A confounder {k:g} times as strong as {name!r} would have a partial R^2 of 1 or more with "
+                f"the {side}: no confounder can be that strong, and there are no bounds."
+            )
+    return tuple(warnings)
+
+
+def axis_of(
+    robustness: float, strengths: Float[np.ndarray, " bounds"], points: int
+) -> Float[np.ndarray, " points"]:
+    """Strengths from 0 to past a robustness value and the strengths that are known."""
+    known = strengths[np.isfinite(strengths)]
+    return np.linspace(0, min(0.99, 1.25 * max(0.02, robustness, *known)), points)
