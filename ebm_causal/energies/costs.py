@@ -60,7 +60,9 @@ class PositiveScale(nn.Module):
         if isinstance(value, nn.Parameter) or callable(value):
             self.value = value
         else:
-            self.register_buffer("value", torch.as_tensor(value, dtype=None if isinstance(value, Tensor) else torch.float64))
+            self.register_buffer(
+                "value", torch.as_tensor(value, dtype=None if isinstance(value, Tensor) else torch.float64)
+            )
 
     def forward(self, like: Tensor) -> Tensor:
         """The scale, in the dtype and on the device of ``like``."""
@@ -203,7 +205,9 @@ class StudentTCost(Cost):
         r"""The tail index :math:`\nu' = \beta(\nu + 1) - 1` of the law at this beta."""
         warm = beta * (tail + 1) - 1
         if bool((warm <= 0).any()):
-            raise ArgumentError(f"a Student-t cost cannot be normalized at beta {beta}: beta (nu + 1) must exceed 1.")
+            raise ArgumentError(
+                f"a Student-t cost cannot be normalized at beta {beta}: beta (nu + 1) must exceed 1."
+            )
         return warm
 
 

@@ -163,7 +163,9 @@ class Energy(nn.Module):
         for name in values:
             if name not in wanted:
                 held = " (it is clamped)" if name in self._clamped_names else ""
-                raise EnergyError(f"unknown variable {name!r}{held}; the energy's variables are {list(wanted)}.")
+                raise EnergyError(
+                    f"unknown variable {name!r}{held}; the energy's variables are {list(wanted)}."
+                )
         missing = [name for name in wanted if name not in values]
         if missing:
             raise EnergyError(f"missing variable {missing[0]!r}; the energy's variables are {list(wanted)}.")
@@ -179,7 +181,9 @@ class Energy(nn.Module):
         if shape is None:
             self.learn_dim(name, value.shape[-1])
         elif tuple(value.shape[value.ndim - len(shape) :]) != shape:
-            raise EnergyError(f"{name!r} must be [..., {', '.join(map(str, shape))}]; got {list(value.shape)}.")
+            raise EnergyError(
+                f"{name!r} must be [..., {', '.join(map(str, shape))}]; got {list(value.shape)}."
+            )
         return value
 
     def learn_dim(self, name: str, dim: int) -> None:

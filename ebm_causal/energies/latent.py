@@ -20,7 +20,9 @@ class PredictThenDecode(nn.Module):
         latent: The latent's name.
     """
 
-    def __init__(self, predictor: Callable[[Tensor], Tensor], decoder: Callable[..., Tensor], latent: str) -> None:
+    def __init__(
+        self, predictor: Callable[[Tensor], Tensor], decoder: Callable[..., Tensor], latent: str
+    ) -> None:
         super().__init__()
         self.predictor, self.decoder, self.latent = predictor, decoder, latent
 
@@ -47,7 +49,9 @@ class LatentEnergy(Energy):
 
     Example:
         >>> import ebm_causal as ec, torch
-        >>> latent = ec.LatentEnergy(torch.nn.Identity(), lambda h, z: h + z, ec.SquaredError(), ec.GaussianRegularizer(1))
+        >>> latent = ec.LatentEnergy(
+        ...     torch.nn.Identity(), lambda h, z: h + z, ec.SquaredError(), ec.GaussianRegularizer(1)
+        ... )
         >>> latent(x=torch.zeros(2, 1), y=torch.ones(2, 1), z=torch.zeros(1))
         tensor([0.5000, 0.5000])
 
@@ -64,7 +68,9 @@ class LatentEnergy(Energy):
         assignment: Mechanism | None = None,
     ) -> None:
         if assignment is not None and (not isinstance(assignment, Mechanism) or assignment.child != "x"):
-            raise EnergyError("the assignment must be the mechanism of x given the latent, ec.Mechanism('x', 'z', ...).")
+            raise EnergyError(
+                "the assignment must be the mechanism of x given the latent, ec.Mechanism('x', 'z', ...)."
+            )
         latent = regularizer.variable
         composed = PredictThenDecode(predictor, decoder, latent)
         support = getattr(cost, "support", Variable().support)

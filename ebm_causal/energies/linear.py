@@ -77,11 +77,16 @@ class LinearGaussianEnergy(Energy):
         observed, latent = decoder.latent_weight.shape
         for name, part in (("input_weight", decoder.input_weight), ("offset", decoder.offset)):
             if part is not None and part.shape[0] != observed:
-                raise EnergyError(f"{name} must have {observed} rows, as latent_weight has; got {list(part.shape)}.")
+                raise EnergyError(
+                    f"{name} must have {observed} rows, as latent_weight has; got {list(part.shape)}."
+                )
         parents = ("z",) if decoder.input_weight is None else ("x", "z")
         cost = SquaredError(_parameter(scale))
         super().__init__(
-            [Mechanism("y", parents, decoder, cost, dim=observed), GaussianRegularizer(latent, regularizer_weight)]
+            [
+                Mechanism("y", parents, decoder, cost, dim=observed),
+                GaussianRegularizer(latent, regularizer_weight),
+            ]
         )
         if decoder.input_weight is not None:
             self.learn_dim("x", decoder.input_weight.shape[1])
@@ -117,7 +122,9 @@ class LinearGaussianEnergy(Energy):
     def outcome_covariance(self, beta: float = 1.0) -> Tensor:
         """The covariance of y given x, z integrated out."""
         weight, noise = self.decoder.latent_weight, self.noise_variance
-        return (torch.eye(len(weight)).to(weight) * noise + weight @ weight.mT / self.regularizer_weight) / beta
+        return (
+            torch.eye(len(weight)).to(weight) * noise + weight @ weight.mT / self.regularizer_weight
+        ) / beta
 
     def log_likelihood(self, y: Tensor, x: Tensor | None = None, beta: float = 1.0) -> Tensor:
         """The log density of y given x, per row."""
@@ -137,7 +144,10 @@ class LinearGaussianEnergy(Energy):
     def latent_precision(self) -> Tensor:
         r"""The matrix :math:`\Lambda`, the curvature of the energy in z."""
         weight = self.decoder.latent_weight
-        return weight.mT @ weight / self.noise_variance + torch.eye(weight.shape[1]).to(weight) * self.regularizer_weight
+        return (
+            weight.mT @ weight / self.noise_variance
+            + torch.eye(weight.shape[1]).to(weight) * self.regularizer_weight
+        )
 
     @property
     def noise_variance(self) -> Tensor:

@@ -62,7 +62,9 @@ def causal_order(energy: Energy) -> tuple[str, ...]:
         return tuple(nx.lexicographical_topological_sort(graph, key=list(graph).index))
     except nx.NetworkXUnfeasible as error:
         cycle = " -> ".join(edge[0] for edge in nx.find_cycle(graph))
-        raise EnergyError(f"the mechanisms form a cycle, {cycle}: a causal energy needs an order of causes.") from error
+        raise EnergyError(
+            f"the mechanisms form a cycle, {cycle}: a causal energy needs an order of causes."
+        ) from error
 
 
 def normalized(energy: Energy) -> Energy:

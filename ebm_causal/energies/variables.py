@@ -93,7 +93,9 @@ class Variable:
         if self.dim is not None and other.dim is not None and self.shape != other.shape:
             raise EnergyError(f"{name!r} has dimension {self.dim} in one factor and {other.dim} in another.")
         if not (self.is_real or other.is_real) and repr(self.support) != repr(other.support):
-            raise EnergyError(f"{name!r} has support {self.support} in one factor and {other.support} in another.")
+            raise EnergyError(
+                f"{name!r} has support {self.support} in one factor and {other.support} in another."
+            )
         return Variable(
             dim=self.dim if self.dim is not None else other.dim,
             support=other.support if self.is_real else self.support,

@@ -4,7 +4,7 @@ from ebm_causal.gibbs.density import GibbsDensity
 from ebm_causal.gibbs.free_energies import Estimate, free_energy
 from ebm_causal.gibbs.models import ConditionalLaw, pyro_model, site_law
 from ebm_causal.gibbs.partition import log_partition
-from ebm_causal.gibbs.restriction import Restriction, restrict
+from ebm_causal.gibbs.restriction import Restriction, latents_left, restrict
 
 __all__ = [
     "ConditionalLaw",
@@ -12,6 +12,7 @@ __all__ = [
     "GibbsDensity",
     "Restriction",
     "free_energy",
+    "latents_left",
     "log_partition",
     "pyro_model",
     "restrict",

@@ -77,11 +77,16 @@ class GibbsDensity(TorchDistribution):
         r"""The unnormalized log density, :math:`-\beta F_\beta`, of each value."""
         value, batch, given = self._rows_of(value)
         values = {**given, **self._over_only(given).split(value[None])}
-        values = {name: part.reshape(-1, *part.shape[2:]) if name in self.over else part for name, part in values.items()}
+        values = {
+            name: part.reshape(-1, *part.shape[2:]) if name in self.over else part
+            for name, part in values.items()
+        }
         if not self.latents:
             return -self.energy.reduced(values, self.beta).expand(len(value)).reshape(batch)
         if isinstance(self.energy, LinearGaussianEnergy) and self.latents == ("z",):
-            return (-self.beta * self.energy.free_energy(values["y"], values.get("x"), self.beta)).reshape(batch)
+            return (-self.beta * self.energy.free_energy(values["y"], values.get("x"), self.beta)).reshape(
+                batch
+            )
         return log_integral(restrict(self.energy, self.latents, values, self.beta)).value.reshape(batch)
 
     def log_partition(self) -> Estimate:
@@ -89,7 +94,7 @@ class GibbsDensity(TorchDistribution):
         if isinstance(self.energy, LinearGaussianEnergy) and set(self._joint.over) == {"y", "z"}:
             value = self.energy.log_partition(self.beta).expand(self._joint.rows)
             return Estimate(value=value, standard_error=torch.zeros_like(value), method="exact")
-        if self._joint.finite or self._joint.dim <= 2:
+        if self._joint.served:
             return log_integral(self._joint)
         lattice = self._nested()
         value = lattice.log_partition(self._marginal(lattice.points))
@@ -122,12 +127,19 @@ class GibbsDensity(TorchDistribution):
             return self
         rows = math.prod(batch_shape)
         if len(batch_shape) != 1 or (self.batch_shape and self.batch_shape != (1,)):
-            raise EnergyError(f"a Gibbs density of batch {tuple(self.batch_shape)} cannot expand to {tuple(batch_shape)}.")
+            raise EnergyError(
+                f"a Gibbs density of batch {tuple(self.batch_shape)} cannot expand to {tuple(batch_shape)}."
+            )
         given = {name: part.expand(rows, *part.shape[1:]) for name, part in self.given.items()}
         wider = GibbsDensity(self.energy, self.over, given, self.beta)
         super(GibbsDensity, wider).__init__(torch.Size(batch_shape), self.event_shape, validate_args=False)
         wider._joint = Restriction(
-            energy=self.energy, over=self._joint.over, given=given, beta=self.beta, rows=rows, like=self._joint.like
+            energy=self.energy,
+            over=self._joint.over,
+            given=given,
+            beta=self.beta,
+            rows=rows,
+            like=self._joint.like,
         )
         return wider
 
@@ -148,10 +160,12 @@ class GibbsDensity(TorchDistribution):
         )
 
     def _draw(self, draws: int, generator: torch.Generator) -> Tensor:
-        if self._joint.finite or self._joint.dim <= 2:
+        if self._joint.served:
             lattice = self._joint.quadrature()
             if self._joint.finite:
-                chosen = torch.multinomial(lattice.weights().T, draws, replacement=True, generator=generator).T
+                chosen = torch.multinomial(
+                    lattice.weights().T, draws, replacement=True, generator=generator
+                ).T
                 return lattice.points.gather(0, chosen[..., None].expand(-1, -1, self._joint.dim))
             drawn = lattice.draw(self._joint, draws, generator)
             return self._joint.to_support(drawn)[0]

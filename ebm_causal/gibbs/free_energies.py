@@ -98,7 +98,9 @@ def free_energy(
         value = energy.free_energy(restriction.given["y"], restriction.given.get("x"), beta)
         return Estimate(value=value, standard_error=torch.zeros_like(value), method="exact")
     if math.isinf(beta):
-        raise ArgumentError("beta = inf, the minimum over z, has a closed form for a LinearGaussianEnergy only.")
+        raise ArgumentError(
+            "beta = inf, the minimum over z, has a closed form for a LinearGaussianEnergy only."
+        )
     log_partition = log_integral(restriction)
     return Estimate(
         value=-log_partition.value / beta,

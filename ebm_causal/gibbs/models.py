@@ -9,7 +9,16 @@ from pyro.distributions import TorchDistribution
 from torch import Tensor
 from torch.distributions import constraints
 
-from ebm_causal.energies import Energy, Mechanism, Regularizer, causal_order, latents_of, mechanisms_of, regularizers_of, undirected_of
+from ebm_causal.energies import (
+    Energy,
+    Mechanism,
+    Regularizer,
+    causal_order,
+    latents_of,
+    mechanisms_of,
+    regularizers_of,
+    undirected_of,
+)
 from ebm_causal.errors import EnergyError, IdentificationError
 from ebm_causal.gibbs.density import GibbsDensity
 from ebm_causal.shapes import as_rows, check_beta, common_rows
@@ -44,7 +53,9 @@ class ConditionalLaw(TorchDistribution):
     def sample(self, sample_shape: torch.Size | tuple[int, ...] = torch.Size()) -> Tensor:
         """Draws by quadrature; Pyro's seed governs them."""
         generator = torch.Generator().manual_seed(int(torch.randint(2**62, ())))
-        draws = [self.mechanism.sample(self.parents, self.beta, generator) for _ in range(math.prod(sample_shape))]
+        draws = [
+            self.mechanism.sample(self.parents, self.beta, generator) for _ in range(math.prod(sample_shape))
+        ]
         return torch.stack(draws).reshape(*sample_shape, *self.batch_shape, *self.event_shape)
 
     def expand(self, batch_shape, _instance=None):
@@ -55,7 +66,9 @@ class ConditionalLaw(TorchDistribution):
         return ConditionalLaw(self.mechanism, parents, self.beta)
 
 
-def pyro_model(energy: Energy, *, beta: float = 1.0, rows: int | None = None) -> Callable[..., dict[str, Tensor]]:
+def pyro_model(
+    energy: Energy, *, beta: float = 1.0, rows: int | None = None
+) -> Callable[..., dict[str, Tensor]]:
     """The energy as a Pyro model, with locally normalized mechanisms.
 
     Each mechanism is a ``pyro.sample`` site with its distribution where the cost has one, and with a
@@ -116,12 +129,16 @@ def _site(
     law = site_law(energy, name, values, (beta, like))
     if law is None:
         if observed is None:
-            raise EnergyError(f"{name!r} has neither a mechanism nor a regularizer: give its values to the model.")
+            raise EnergyError(
+                f"{name!r} has neither a mechanism nor a regularizer: give its values to the model."
+            )
         return observed
     return pyro.sample(name, law.expand(torch.Size((size,))), obs=observed)
 
 
-def site_law(energy: Energy, name: str, values: dict[str, Tensor], setting: tuple[float, Tensor]) -> TorchDistribution | None:
+def site_law(
+    energy: Energy, name: str, values: dict[str, Tensor], setting: tuple[float, Tensor]
+) -> TorchDistribution | None:
     """The law of one variable given its parents' values; None where it has none of its own."""
     beta, like = setting
     mechanism = mechanisms_of(energy).get(name)

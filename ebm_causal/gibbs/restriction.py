@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import torch
@@ -53,6 +53,12 @@ class Restriction:
         """Whether all of ``over`` takes finitely many values."""
         return all(values_of(variable) is not None for variable in self.variables)
 
+    @property
+    def served(self) -> bool:
+        """Whether one quadrature serves: all finite, or one or two continuous dimensions."""
+        kinds = {values_of(variable) is None for variable in self.variables}
+        return kinds == {False} or (kinds == {True} and self.dim <= 2)
+
     def split(self, points: Tensor) -> dict[str, Tensor]:
         """Cut points ``[points, rows, dim]`` into values of each variable."""
         values, start = {}, 0
@@ -102,7 +108,7 @@ class Restriction:
             EnergyError: If the variables are neither all finite nor one or two real numbers in all.
         """
         if self.finite:
-            return self._states()
+            return self.states(self.at)
         mixed = [n for n, v in zip(self.over, self.variables, strict=True) if values_of(v) is not None]
         if mixed or self.dim > 2:
             what = f"{mixed} have finite support" if mixed else f"together they have dimension {self.dim}"
@@ -122,15 +128,18 @@ class Restriction:
             scales += [known.standard_deviation(self.beta) if known is not None else 1.0] * size
         return self.like.new_tensor(scales).expand(self.rows, -1)
 
-    def _states(self) -> Lattice:
+    def states(self, reduced: Callable[[Tensor], Tensor]) -> Lattice:
+        """All states of finite variables, weighed by a reduced energy."""
         axes: list[tuple[float, ...]] = []
         for variable in self.variables:
             axes += [values_of(variable) or ()] * math.prod(variable.shape or (1,))
         if math.prod(len(axis) for axis in axes) > MOST_STATES:
-            raise EnergyError(f"{list(self.over)} have more than {MOST_STATES} states: too many to enumerate.")
+            raise EnergyError(
+                f"{list(self.over)} have more than {MOST_STATES} states: too many to enumerate."
+            )
         states = self.like.new_tensor(list(itertools.product(*axes)))[:, None].expand(-1, self.rows, -1)
         with torch.no_grad():
-            energies = self.at(states)
+            energies = reduced(states)
         rows, dim = self.rows, states.shape[-1]
         return Lattice(
             points=states, energies=energies, log_cell=energies.new_zeros(rows), per_axis=0,
@@ -164,9 +173,16 @@ def restrict(
         energy.learn_dim(name, value.shape[-1])
     for name in names:
         if energy.variables[name].dim is None:
-            raise EnergyError(f"the dimension of {name!r} is not known yet: evaluate the energy on data first.")
+            raise EnergyError(
+                f"the dimension of {name!r} is not known yet: evaluate the energy on data first."
+            )
     return Restriction(
-        energy=energy, over=names, given=rows, beta=check_beta(beta), rows=common_rows(rows), like=like.detach()
+        energy=energy,
+        over=names,
+        given=rows,
+        beta=check_beta(beta),
+        rows=common_rows(rows),
+        like=like.detach(),
     )
 
 

@@ -116,7 +116,9 @@ def whiten(curvature: Tensor, floor: float = 1e-8) -> Tensor:
     return vectors / values.abs().clamp_min(floor * float(values.abs().max())).sqrt()
 
 
-def _round(objective: Objective, whitening: Tensor | None, steps: int, report: Callable[[int, float], None] | None) -> int:
+def _round(
+    objective: Objective, whitening: Tensor | None, steps: int, report: Callable[[int, float], None] | None
+) -> int:
     start = objective.parameters.get()
     if not len(start):
         return 0
@@ -126,7 +128,9 @@ def _round(objective: Objective, whitening: Tensor | None, steps: int, report: C
         nonlocal count
         count += 1
         step = torch.as_tensor(moved)
-        value, gradient = objective.value_and_gradient(start + (step if whitening is None else whitening @ step))
+        value, gradient = objective.value_and_gradient(
+            start + (step if whitening is None else whitening @ step)
+        )
         if report is not None:
             report(count, value)
         slope = gradient if whitening is None else whitening.mT @ gradient

@@ -42,7 +42,9 @@ class MarginalLikelihood:
         self.energy, self.latents, self.beta = normalized(energy), tuple(latents), beta
         self.whole = restrict(self.energy, self.latents, data, beta)
         if self.latents and not self.whole.finite and self.whole.dim > 2:
-            raise EnergyError(f"a lattice serves one or two latent dimensions; {list(self.latents)} have {self.whole.dim}.")
+            raise EnergyError(
+                f"a lattice serves one or two latent dimensions; {list(self.latents)} have {self.whole.dim}."
+            )
         self._blocks: list[tuple[Restriction, Lattice]] = []
         self._prior = {n: r for n, r in regularizers_of(energy).items() if n in self.latents}
 
@@ -74,7 +76,9 @@ class MarginalLikelihood:
         else:
             if not self._blocks:
                 self.adapt()
-            rows = torch.cat([lattice.log_partition(block(lattice.points)) for block, lattice in self._blocks])
+            rows = torch.cat(
+                [lattice.log_partition(block(lattice.points)) for block, lattice in self._blocks]
+            )
             rows = rows - self._log_prior_normalizer()
         bad = (~rows.detach().isfinite()).nonzero().flatten().tolist()
         if bad:

@@ -118,7 +118,13 @@ def _run_nuts(
         set_rng_seed(int(torch.randint(2**31, (1,), generator=generator)))
         kernel = NUTS(potential_fn=lambda values: _Bridge.apply(values["theta"], potential))
         start = 1.5 * torch.randn(size, generator=generator, dtype=torch.float64)
-        run = MCMC(kernel, num_samples=draws, warmup_steps=warmup, initial_params={"theta": start}, disable_progbar=True)
+        run = MCMC(
+            kernel,
+            num_samples=draws,
+            warmup_steps=warmup,
+            initial_params={"theta": start},
+            disable_progbar=True,
+        )
         run.run()
         found.append(run.get_samples()["theta"])
         divergences += sum(len(rows) for rows in run.diagnostics()["divergences"].values())

@@ -104,7 +104,9 @@ def sample(
     Example:
         >>> import ebm_causal as ec, torch
         >>> energy = ec.Mechanism("y", "z", lambda z: z, ec.SquaredError()) + ec.GaussianRegularizer(1)
-        >>> ec.sample(energy, over="z", given={"y": [[2.0]]}, draws=500).summary().round(1).loc["z[0, 0]", "mean"]
+        >>> ec.sample(energy, over="z", given={"y": [[2.0]]}, draws=500).summary().round(1).loc[
+        ...     "z[0, 0]", "mean"
+        ... ]
         np.float64(1.0)
     """
     if draws < 1 or chains < 1:
@@ -112,7 +114,9 @@ def sample(
     restriction = restrict(energy, over, given, beta)
     served = "enumeration" if restriction.finite else "lattice"
     if method not in ("auto", served):
-        raise ArgumentError(f"method={method!r} does not serve {list(restriction.over)}; use {served!r} or 'auto'.")
+        raise ArgumentError(
+            f"method={method!r} does not serve {list(restriction.over)}; use {served!r} or 'auto'."
+        )
     generator = torch.Generator().manual_seed(seed)
     points, failed = draw_rows(restriction, draws * chains, generator)
     values = {}
@@ -124,7 +128,9 @@ def sample(
     return Posterior(values=values, diagnostics=diagnostics, beta=restriction.beta)
 
 
-def draw_rows(restriction: Restriction, draws: int, generator: torch.Generator) -> tuple[Tensor, tuple[int, ...]]:
+def draw_rows(
+    restriction: Restriction, draws: int, generator: torch.Generator
+) -> tuple[Tensor, tuple[int, ...]]:
     """Draws ``[draws, rows, dim]`` of a restriction, and the rows whose lattice failed its check."""
     parts, failed, start = [], [], 0
     with torch.no_grad():
@@ -139,5 +145,3 @@ def draw_rows(restriction: Restriction, draws: int, generator: torch.Generator) 
             failed += bad.tolist()
             start += block.rows
     return torch.cat(parts, 1), tuple(failed)
-
-

@@ -37,7 +37,9 @@ class AmortizedGuide(nn.Module):
         self.register_buffer("center", inputs.mean(0))
         self.register_buffer("spread", inputs.std(0, unbiased=False).clamp_min(1e-8))
         size = 2 * sum(self.latents.values())
-        self.network = nn.Sequential(nn.Linear(inputs.shape[-1], hidden), nn.Tanh(), nn.Linear(hidden, size)).to(inputs)
+        self.network = nn.Sequential(
+            nn.Linear(inputs.shape[-1], hidden), nn.Tanh(), nn.Linear(hidden, size)
+        ).to(inputs)
         nn.init.normal_(self.network[-1].weight, std=0.01)
 
     def moments(self, data: Mapping[str, Tensor]) -> dict[str, tuple[Tensor, Tensor]]:
@@ -46,7 +48,9 @@ class AmortizedGuide(nn.Module):
         means, raw = out.chunk(2, -1)
         scales = nn.functional.softplus(raw + math.log(math.e - 1)) + 1e-6
         sizes = list(self.latents.values())
-        return dict(zip(self.latents, zip(means.split(sizes, -1), scales.split(sizes, -1), strict=True), strict=True))
+        return dict(
+            zip(self.latents, zip(means.split(sizes, -1), scales.split(sizes, -1), strict=True), strict=True)
+        )
 
     def forward(self, **data: Tensor) -> None:
         """The guide as Pyro calls it."""
@@ -108,12 +112,16 @@ def run_svi(
         pyro.set_rng_seed(seed)
         guide = AmortizedGuide(latents, rows)
         decay = 0.05 ** (1 / steps)
-        engine = SVI(pyro_model(energy, beta=beta), guide, ClippedAdam({"lr": rate, "lrd": decay}), Trace_ELBO())
+        engine = SVI(
+            pyro_model(energy, beta=beta), guide, ClippedAdam({"lr": rate, "lrd": decay}), Trace_ELBO()
+        )
         elbo: list[float] = []
         for step in range(steps):
             elbo.append(-float(engine.step(**rows)))
             if not math.isfinite(elbo[-1]):
-                raise ConvergenceError(f"the evidence lower bound is {elbo[-1]} at step {step}: lower the learning rate.")
+                raise ConvergenceError(
+                    f"the evidence lower bound is {elbo[-1]} at step {step}: lower the learning rate."
+                )
             if report is not None:
                 report(step + 1, elbo[-1])
     return VariationalRun(guide=guide, elbo=tuple(elbo), converged=_settled(elbo))
@@ -125,4 +133,4 @@ def _settled(elbo: list[float]) -> bool:
         return False
     last, before = torch.tensor(elbo[-window:]), torch.tensor(elbo[-2 * window : -window])
     noise = math.sqrt(float(last.var() + before.var()) / window)
-    return abs(float(last.mean() - before.mean())) < 3 * noise + 1e-3 * abs(float(last.mean())) 
+    return abs(float(last.mean() - before.mean())) < 3 * noise + 1e-3 * abs(float(last.mean()))

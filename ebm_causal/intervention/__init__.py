@@ -1,15 +1,24 @@
 """Doing: graph surgery on energies, and effects from tables by adjustment."""
 
 from ebm_causal.intervention.adjustment import adjust
+from ebm_causal.intervention.draws import Draws
 from ebm_causal.intervention.effects import Effect
 from ebm_causal.intervention.propensities import Propensity, propensity
+from ebm_causal.intervention.queries import confounded, confounding_gap, interventional, observational
 from ebm_causal.intervention.regressions import ResidualRegression, regress
+from ebm_causal.intervention.surgery import do
 
 __all__ = [
+    "Draws",
     "Effect",
     "Propensity",
     "ResidualRegression",
     "adjust",
+    "confounded",
+    "confounding_gap",
+    "do",
+    "interventional",
+    "observational",
     "propensity",
     "regress",
 ]

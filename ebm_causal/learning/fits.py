@@ -99,7 +99,9 @@ class Fit:
 
         A parameter that the data do not identify has standard deviation ``inf``; where none was computed it is missing.
         """
-        frame = pd.DataFrame({"mean": self.mean.numpy(), "sd": self._standard_deviations()}, index=list(self.labels))
+        frame = pd.DataFrame(
+            {"mean": self.mean.numpy(), "sd": self._standard_deviations()}, index=list(self.labels)
+        )
         for column in CHAIN_COLUMNS:
             if column in self.chain_statistics:
                 frame[column] = self.chain_statistics[column]
@@ -117,7 +119,10 @@ class Fit:
             draws = self.draws.shape[1]
         chains = 1 if self.draws is None else self.draws.shape[0]
         posterior |= {name: part.numpy() for name, part in self.latent_draws(draws, chains).items()}
-        groups = {"posterior": posterior, "observed_data": {name: rows.numpy() for name, rows in self.data.items()}}
+        groups = {
+            "posterior": posterior,
+            "observed_data": {name: rows.numpy() for name, rows in self.data.items()},
+        }
         if self.draws is None and self.log_likelihood is not None:
             shape = (chains, draws, len(self.log_likelihood))
             groups["log_likelihood"] = {"rows": np.broadcast_to(self.log_likelihood.numpy(), shape).copy()}
@@ -135,7 +140,9 @@ class Fit:
         shuffled = points[torch.randperm(draws * chains, generator=generator)]
         return {k: v.reshape(chains, draws, *v.shape[1:]) for k, v in restriction.split(shuffled).items()}
 
-    def predict(self, query: str = "y", *, given: Mapping[str, object], draws: int = 1000, seed: int = 0) -> Tensor:
+    def predict(
+        self, query: str = "y", *, given: Mapping[str, object], draws: int = 1000, seed: int = 0
+    ) -> Tensor:
         """Draws ``[draws, rows, dim]`` of one variable where others are seen, latents integrated out.
 
         Args:

@@ -58,7 +58,11 @@ class Task:
     def objective(self) -> Objective:
         """The collapsed objective."""
         likelihood = MarginalLikelihood(self.energy, self.rows, self.latents, self.beta)
-        return Objective(likelihood=likelihood, parameters=self.parameters, log_prior=self.log_prior if self.priors else None)
+        return Objective(
+            likelihood=likelihood,
+            parameters=self.parameters,
+            log_prior=self.log_prior if self.priors else None,
+        )
 
     def log_prior(self, parameters: ParameterVector) -> Tensor:
         """The log prior density at the current parameters."""
@@ -137,7 +141,9 @@ def fit(
     """
     if method not in ("svi", "mcmc", "map"):
         raise ArgumentError(f"method must be 'svi', 'mcmc' or 'map'; got {method!r}.")
-    task = _task(energy, data, _latents(energy, latents), (fixed, priors, method), (check_beta(beta), seed, progress))
+    task = _task(
+        energy, data, _latents(energy, latents), (fixed, priors, method), (check_beta(beta), seed, progress)
+    )
     if guide == "amortized" or (guide == "auto" and method == "svi" and not _small(task)):
         if method != "svi":
             raise ArgumentError(f"guide='amortized' serves method='svi'; got method={method!r}.")
@@ -153,7 +159,9 @@ def _latents(energy: Energy, latents: Iterable[str]) -> tuple[str, ...]:
         return latents_of(energy)
     for name in names:
         if name not in energy.variables:
-            raise EnergyError(f"unknown latent {name!r}; the energy's variables are {list(energy.variables)}.")
+            raise EnergyError(
+                f"unknown latent {name!r}; the energy's variables are {list(energy.variables)}."
+            )
     return names
 
 
@@ -169,7 +177,9 @@ def _task(
     rows = rows_of(own, data, latents)
     parameters = ParameterVector(own, fixed)
     if not len(parameters):
-        raise ArgumentError("the energy has no parameter to learn: its callables are not nn.Modules, or all is fixed.")
+        raise ArgumentError(
+            "the energy has no parameter to learn: its callables are not nn.Modules, or all is fixed."
+        )
     given = {find_parameters(own, [name])[0]: law for name, law in (priors or {}).items()}
     default = {name: DEFAULT_PRIOR for name in parameters.names} if method == "mcmc" else {}
     return Task(
@@ -200,16 +210,24 @@ def judged(optimum: Optimum) -> FitDiagnostics:
     notes = []
     if not optimum.resolved:
         notes.append("in some rows the lattice over the latents did not pass its self-check")
-    measure = f"{optimum.decrement:.2g} posterior sd from the optimum" if optimum.decrement is not None else "by the objective"
+    measure = (
+        f"{optimum.decrement:.2g} posterior sd from the optimum"
+        if optimum.decrement is not None
+        else "by the objective"
+    )
     if not optimum.converged:
-        notes.append(f"the fit has not converged ({measure}, after {optimum.evaluations} evaluations): allow more steps")
+        notes.append(
+            f"the fit has not converged ({measure}, after {optimum.evaluations} evaluations): allow more steps"
+        )
     return FitDiagnostics(
         converged=optimum.converged, text=measure, warnings=tuple(notes), history=optimum.history,
         evaluations=optimum.evaluations,
     )  # fmt: skip
 
 
-def _sampled(task: Task, counts: tuple[int, int, int], kernel: Literal["hmc", "pyro-nuts"], steps: int) -> Fit:
+def _sampled(
+    task: Task, counts: tuple[int, int, int], kernel: Literal["hmc", "pyro-nuts"], steps: int
+) -> Fit:
     if min(counts) < 1 or counts[2] < 4:
         raise ArgumentError(f"chains and warmup must be positive and draws at least 4; got {counts}.")
     objective = task.objective()
@@ -218,7 +236,9 @@ def _sampled(task: Task, counts: tuple[int, int, int], kernel: Literal["hmc", "p
         if task.progress is not None:
             task.progress(done / of, "sampling parameters")
 
-    found = sample_parameters(objective, counts=counts, seed=task.seed, kernel=kernel, steps=steps, report=report)
+    found = sample_parameters(
+        objective, counts=counts, seed=task.seed, kernel=kernel, steps=steps, report=report
+    )
     notes = []
     if found.divergences:
         notes.append(f"{found.divergences} trajectories diverged")
@@ -228,7 +248,9 @@ def _sampled(task: Task, counts: tuple[int, int, int], kernel: Literal["hmc", "p
         notes.append(f"the lattices of the latents were off by {found.lattice_error:.2g} nats at some draws")
     mixed = float(np.nanmax(found.r_hat)) < 1.05 and float(np.nanmin(found.ess_bulk)) > 100
     if not mixed:
-        notes.append(f"the chains have not mixed: largest R-hat {found.r_hat.max():.3f}, least ESS {found.ess_bulk.min():.0f}")
+        notes.append(
+            f"the chains have not mixed: largest R-hat {found.r_hat.max():.3f}, least ESS {found.ess_bulk.min():.0f}"
+        )
     diagnostics = FitDiagnostics(
         converged=mixed, text=f"largest R-hat {found.r_hat.max():.3f}, least bulk ESS {found.ess_bulk.min():.0f}",
         warnings=tuple(notes), history=found.optimum.history, evaluations=found.optimum.evaluations,
@@ -247,18 +269,29 @@ def _amortized(task: Task, steps: int, rate: float) -> Fit:
 
     sizes = {name: math.prod(task.energy.variables[name].shape or (1,)) for name in task.latents}
     if task.priors:
-        raise ArgumentError("the amortized guide has point parameters without priors; use method='map' or 'mcmc'.")
-    run = run_svi(task.energy, task.rows, sizes, setting=(steps, rate, task.beta), seed=task.seed, report=report)
+        raise ArgumentError(
+            "the amortized guide has point parameters without priors; use method='map' or 'mcmc'."
+        )
+    run = run_svi(
+        task.energy, task.rows, sizes, setting=(steps, rate, task.beta), seed=task.seed, report=report
+    )
     notes = () if run.converged else ("the evidence lower bound was still changing: allow more steps",)
     diagnostics = FitDiagnostics(
         converged=run.converged, text=f"evidence lower bound {run.elbo[-1]:.6g}", warnings=notes, history=run.elbo,
         evaluations=steps,
     )  # fmt: skip
-    return _fit(task, "svi", "amortized", diagnostics=diagnostics, mean=task.parameters.get(), network=run.guide)
+    return _fit(
+        task, "svi", "amortized", diagnostics=diagnostics, mean=task.parameters.get(), network=run.guide
+    )
 
 
 def _fit(task: Task, method: str, guide: str, **found: object) -> Fit:
-    defaults: dict[str, object] = {"curvature": None, "draws": None, "chain_statistics": {}, "log_likelihood": None}
+    defaults: dict[str, object] = {
+        "curvature": None,
+        "draws": None,
+        "chain_statistics": {},
+        "log_likelihood": None,
+    }
     return Fit(
         energy=task.energy, method=method, guide=guide, labels=task.parameters.labels, data=task.rows,
         latents=task.latents, beta=task.beta, seed=task.seed,

@@ -10,7 +10,9 @@ from ebm_causal.errors import EnergyError
 from ebm_causal.shapes import as_rows, common_rows
 
 
-def rows_of(energy: Energy, data: Mapping[str, object] | pd.DataFrame, latents: tuple[str, ...]) -> dict[str, Tensor]:
+def rows_of(
+    energy: Energy, data: Mapping[str, object] | pd.DataFrame, latents: tuple[str, ...]
+) -> dict[str, Tensor]:
     """Rows ``[rows, dim]`` of every variable that is not latent.
 
     Args:
@@ -33,7 +35,9 @@ def rows_of(energy: Energy, data: Mapping[str, object] | pd.DataFrame, latents: 
             raise EnergyError(f"data hold {name!r}, which {what}; the energy needs {wanted}.")
     missing = [name for name in wanted if name not in given]
     if missing:
-        raise EnergyError(f"data lack {missing[0]!r}; the energy needs {wanted}. Put it into latents if it is not observed.")
+        raise EnergyError(
+            f"data lack {missing[0]!r}; the energy needs {wanted}. Put it into latents if it is not observed."
+        )
     rows = {name: as_rows(name, given[name], energy.variables[name].shape) for name in wanted}
     for name, value in rows.items():
         energy.learn_dim(name, value.shape[-1])

@@ -1,0 +1,245 @@
+"""Seeing and doing: what a query is under do(x), where x is seen, and the gap between the two."""
+
+import math
+from collections.abc import Mapping
+
+import networkx as nx
+import torch
+from torch import Tensor
+
+from ebm_causal.energies import Energy, latents_of, mechanisms_of, normalized, regularizers_of
+from ebm_causal.errors import ConvergenceError
+from ebm_causal.gibbs import restrict
+from ebm_causal.inference import draw_rows
+from ebm_causal.intervention.draws import Draws
+from ebm_causal.intervention.surgery import held_rows, refuse_undirected_surgery
+from ebm_causal.intervention.worlds import ENERGY, Imagined, Setting, causes, check_query, evaluate, imagine
+from ebm_causal.shapes import common_rows
+
+Data = Mapping[str, object]
+DEFAULT_DRAWS = 10_000
+FEWEST_EFFECTIVE = 20.0
+NONE_BY_CONSTRUCTION = (
+    "no confounding by construction: no path but the arrows out of {held} links it to {query}, so seeing and doing agree"
+)
+
+
+def interventional(
+    energy: Energy,
+    do: Data,
+    query: str = "y",
+    data: Data | None = None,
+    *,
+    draws: int = DEFAULT_DRAWS,
+    beta: float = 1.0,
+    seed: int = 0,
+) -> Draws:
+    r"""A query under an intervention, :math:`P(\text{query} \mid \mathrm{do}(x))`, by ancestral draws.
+
+    .. math:: P(E \mid \mathrm{do}(x)) = \int P(E \mid x, z)\,P(z)\,dz
+
+    P(z) is :math:`e^{-\beta R}/Z`, or, with ``data``, the marginal of z over them; never the posterior of one row.
+    Mechanisms are locally normalized. Every row of ``do`` meets the same causes, so that differences between
+    rows are far less noisy than the rows.
+
+    Args:
+        energy: A sum of mechanisms and regularizers.
+        do: What is set, by name; numbers make one row, ``[rows, dim]`` as many.
+        query: A variable, or ``energy``: the sum of all factors but the mechanisms of what is set.
+        data: Rows of all that is not latent; needed where a variable has neither mechanism nor prior.
+        draws: How many worlds.
+        beta: The inverse temperature.
+        seed: The same seed gives the same draws.
+
+    Returns:
+        Draws with Monte Carlo errors.
+
+    Raises:
+        EnergyError: If a name, a shape or a value does not fit.
+        IdentificationError: If the energy has a factor without direction.
+
+    Example:
+        >>> import ebm_causal as ec
+        >>> x = ec.Mechanism("x", "z", lambda z: z, ec.SquaredError())
+        >>> y = ec.Mechanism("y", ("x", "z"), lambda x, z: x + 2 * z, ec.SquaredError())
+        >>> confounded = x + y + ec.GaussianRegularizer(1)
+        >>> ec.interventional(confounded, do={"x": 1.0}).mean.round(decimals=1)
+        tensor([[1.]], dtype=torch.float64)
+
+    References:
+        Pearl (2009), Causality, section 3.2.
+    """
+    refuse_undirected_surgery(energy)
+    check_query(energy, query, do)
+    held, setting = held_rows(energy, do), Setting.of(energy, draws, beta, seed)
+    world = imagine(setting, causes(setting, data, held), held, {})
+    return _draws(setting, query, (world, held), "ancestral draws")
+
+
+def observational(
+    energy: Energy,
+    given: Data,
+    query: str = "y",
+    data: Data | None = None,
+    *,
+    draws: int = DEFAULT_DRAWS,
+    beta: float = 1.0,
+    seed: int = 0,
+) -> Draws:
+    r"""A query where some variables are seen, :math:`P(\text{query} \mid x) = \int P(\text{query} \mid x, z)\,P(z \mid x)\,dz`.
+
+    What is seen tells of its causes: draws of the latents come from a lattice over one or two dimensions
+    where these are all that is unknown of the causes, and are weighted by the likelihood of what is seen otherwise.
+
+    Args:
+        energy: A sum of mechanisms and regularizers.
+        given: What is seen, by name.
+        query: As for ``interventional``.
+        data: As for ``interventional``.
+        draws: How many worlds.
+        beta: The inverse temperature.
+        seed: The same seed gives the same draws.
+
+    Returns:
+        Draws with Monte Carlo errors.
+
+    Raises:
+        EnergyError: If a name, a shape or a value does not fit.
+        IdentificationError: If the energy has a factor without direction.
+        ConvergenceError: If what is seen is so unlikely that hardly any draw agrees with it.
+
+    Example:
+        >>> import ebm_causal as ec
+        >>> x = ec.Mechanism("x", "z", lambda z: z, ec.SquaredError())
+        >>> y = ec.Mechanism("y", ("x", "z"), lambda x, z: x + 2 * z, ec.SquaredError())
+        >>> ec.observational(x + y + ec.GaussianRegularizer(1), given={"x": 1.0}).mean.round(decimals=1)
+        tensor([[2.]], dtype=torch.float64)
+    """
+    refuse_undirected_surgery(energy)
+    check_query(energy, query, given)
+    held, setting = held_rows(energy, given), Setting.of(energy, draws, beta, seed)
+    world, method = _seen(setting, data, held)
+    return _draws(setting, query, (world, held), method)
+
+
+def confounding_gap(
+    energy: Energy,
+    *,
+    query: str = "y",
+    data: Data | None = None,
+    draws: int = DEFAULT_DRAWS,
+    beta: float = 1.0,
+    seed: int = 0,
+    **treatment: object,
+) -> Draws:
+    r"""Seen minus done, :math:`\mathbb E[\text{query} \mid x] - \mathbb E[\text{query} \mid \mathrm{do}(x)]`.
+
+    Args:
+        energy: A sum of mechanisms and regularizers.
+        query: As for ``interventional``.
+        data: As for ``interventional``.
+        draws: How many worlds.
+        beta: The inverse temperature.
+        seed: The same seed gives the same draws.
+        **treatment: What is set or seen, ``x=[0.0, 1.0]`` for two rows.
+
+    Returns:
+        Draws of the gap. Where the graph has no path but the arrows out of the treatment, it is zero
+        exactly and a warning says "no confounding by construction".
+
+    Raises:
+        EnergyError: If a name, a shape or a value does not fit.
+        IdentificationError: If the energy has a factor without direction.
+        ConvergenceError: If what is seen is so unlikely that hardly any draw agrees with it.
+
+    Example:
+        >>> import ebm_causal as ec
+        >>> y = ec.Mechanism("y", ("x", "z"), lambda x, z: x + z, ec.SquaredError())
+        >>> ec.confounding_gap(y + ec.GaussianRegularizer(1), x=[0.0, 1.0]).mean.flatten().tolist()
+        [0.0, 0.0]
+    """
+    refuse_undirected_surgery(energy)
+    check_query(energy, query, treatment)
+    held, setting = held_rows(energy, treatment), Setting.of(energy, draws, beta, seed)
+    if not confounded(energy, tuple(held), query):
+        done = interventional(energy, treatment, query, data, draws=draws, beta=beta, seed=seed)
+        note = NONE_BY_CONSTRUCTION.format(held=", ".join(held), query=query)
+        zero = torch.zeros_like(done.mean)
+        return Draws(query=query, mean=zero, standard_error=zero, values=torch.zeros_like(done.values),
+                     method="by construction", warnings=(note,))  # fmt: skip
+    seen, method = _seen(setting, data, held)
+    done = imagine(setting, causes(setting, data, held), held, {})
+    a, b = (_draws(setting, query, (world, held), method) for world in (seen, done))
+    error = (a.standard_error**2 + b.standard_error**2).sqrt()
+    return Draws(query=query, mean=a.mean - b.mean, standard_error=error, values=a.values - b.values,
+                 method=f"{method} less ancestral draws", warnings=(*a.warnings, *b.warnings))  # fmt: skip
+
+
+def confounded(energy: Energy, held: tuple[str, ...], query: str) -> bool:
+    """Whether some path other than the arrows out of ``held`` links it to the query."""
+    cut = energy.graph
+    cut.remove_edges_from(list(cut.out_edges(held)))
+    linked = set().union(*(nx.node_connected_component(_moral(cut, held, query), name) for name in held))
+    targets = set(cut) - set(held) if query == ENERGY else {query}
+    return bool(linked & targets)
+
+
+def _moral(cut: nx.DiGraph, held: tuple[str, ...], query: str) -> nx.Graph:
+    """The moral graph of the ancestors of the treatment and the query; all of it where the query is the energy."""
+    ends = set(cut) if query == ENERGY else {*held, query}
+    if query == ENERGY:
+        return nx.Graph(cut.to_undirected())
+    kept = ends.union(*(nx.ancestors(cut, name) for name in ends))
+    return nx.moral_graph(cut.subgraph(kept))
+
+
+def _seen(setting: Setting, data: Data | None, held: Mapping[str, Tensor]) -> tuple[Imagined, str]:
+    start = _from_posterior(setting, held) if data is None else None
+    if start is not None:
+        world = imagine(setting, start, held, {})
+        return world, "draws from a lattice"
+    world = imagine(setting, causes(setting, data, held), {}, held)
+    worst = float(world.effective_draws().min())
+    if worst < FEWEST_EFFECTIVE:
+        raise ConvergenceError(
+            f"what is seen of {list(held)} is so unlikely that {setting.draws} draws are worth {worst:.1f}: "
+            "use more draws, or values within the range of the data."
+        )
+    return world, "weighted ancestral draws"
+
+
+def _from_posterior(setting: Setting, held: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
+    """Draws of the latents given what is seen, where they are all that is unknown of its causes; else None."""
+    energy, mechanisms, priors = setting.energy, mechanisms_of(setting.energy), regularizers_of(setting.energy)
+    latents = latents_of(energy)
+    told = [mechanisms[name] for name in held if name in mechanisms]
+    parents = {parent for mechanism in told for parent in mechanism.parents}
+    unknown = tuple(name for name in latents if name in parents)
+    if not parents <= {*held, *latents} or not all(name in priors for name in latents):
+        return None
+    sizes = [math.prod(energy.variables[name].shape or (1,)) for name in unknown]
+    if not unknown or sum(sizes) > 2:
+        return None
+    start = causes(setting, None, {**held, **{n: torch.empty(0) for n in energy.variables if n not in latents}})
+    part = normalized(Energy([*told, *(priors[name] for name in unknown)]))
+    given = {name: value for name, value in held.items() if name in part.variables}
+    restriction = restrict(part, unknown, given, setting.beta)
+    points, _ = draw_rows(restriction, setting.draws, setting.generator)
+    shuffled = points[torch.randperm(setting.draws, generator=setting.generator)]
+    return {**start, **restriction.split(shuffled)}
+
+
+def _draws(setting: Setting, query: str, worlds: tuple[Imagined, Mapping[str, Tensor]], method: str) -> Draws:
+    world, held = worlds
+    value, conditional = evaluate(setting, query, world, tuple(held))
+    weights = world.weights()[..., None]
+    mean = (weights * conditional).sum(0)
+    error = ((weights * (conditional - mean)) ** 2).sum(0).sqrt()
+    weighted = bool((world.log_weights != 0).any())
+    return Draws(query=query, mean=mean, standard_error=error, method=method,
+                 values=_resampled(value, world, setting) if weighted else value)  # fmt: skip
+
+
+def _resampled(value: Tensor, world: Imagined, setting: Setting) -> Tensor:
+    index = torch.multinomial(world.weights().T, setting.draws, replacement=True, generator=setting.generator).T
+    return value.gather(0, index[..., None].expand_as(value))

@@ -1,0 +1,102 @@
+"""The do-operator: delete the mechanism of x, clamp x, keep the rest."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from ebm_causal.energies import (
+    Energy,
+    LocalNormalizer,
+    Mechanism,
+    Regularizer,
+    mechanisms_of,
+    undirected_of,
+)
+from ebm_causal.errors import EnergyError, IdentificationError
+from ebm_causal.shapes import as_rows
+
+
+def do(energy: Energy, **values: object) -> Energy:
+    r"""The energy under an intervention: :math:`\mathrm{do}(x)` deletes one factor, the mechanism of x.
+
+    .. math:: E_{\mathrm{do}(x)} = \sum_{v \neq x} \Big[E_v(v \mid \text{parents}) + \tfrac1\beta\log Z_v\Big] + R(z)
+
+    Seeing x keeps its mechanism, so that x tells of its causes; doing does not. That is graph surgery only
+    where the other mechanisms are locally normalized, so their normalizers are kept as factors wherever
+    these may depend on the parents; whatever weighs the result includes them at its own beta.
+
+    Args:
+        energy: A sum of mechanisms and regularizers; it is not changed.
+        **values: What each variable is set to: a number, ``[dim]``, or ``[rows, dim]`` for one world per row.
+
+    Returns:
+        An energy of the remaining variables.
+
+    Raises:
+        EnergyError: If a variable is unknown, or its value has the wrong shape, is not finite or is outside
+            its support.
+        IdentificationError: If another factor is undirected, or a normalizer is not known and cannot be computed.
+
+    Example:
+        >>> import ebm_causal as ec
+        >>> x = ec.Mechanism("x", "z", lambda z: z, ec.SquaredError())
+        >>> y = ec.Mechanism("y", ("x", "z"), lambda x, z: x + 2 * z, ec.SquaredError())
+        >>> list(ec.do(x + y + ec.GaussianRegularizer(1), x=1.0).variables)
+        ['y', 'z']
+
+    References:
+        Pearl (2009), Causality, section 3.2 (truncated factorization).
+    """
+    if not values:
+        raise EnergyError("do() needs a variable to set, as in do(energy, x=1.0).")
+    refuse_undirected_surgery(energy)
+    held = held_rows(energy, values)
+    kept = [factor for factor in energy.factors.values() if not _is_law_of(factor, values)]
+    have = {factor.mechanism for factor in kept if isinstance(factor, LocalNormalizer)}
+    for mechanism in [factor for factor in kept if isinstance(factor, Mechanism)]:
+        mechanism.refuse_unknown_normalizer()
+        if not mechanism.constant_normalizer and mechanism not in have:
+            kept.append(LocalNormalizer(mechanism))
+    return Energy(kept, clamped={**energy.clamped, **held})
+
+
+def held_rows(energy: Energy, values: Mapping[str, object]) -> dict[str, Tensor]:
+    """Values at which variables are to be held, as rows, checked against shapes and supports.
+
+    Raises:
+        EnergyError: Naming the variable.
+    """
+    held: dict[str, Tensor] = {}
+    for name, value in values.items():
+        if name not in energy.variables:
+            raise EnergyError(f"unknown variable {name!r}; the energy's variables are {list(energy.variables)}.")
+        variable = energy.variables[name]
+        held[name] = as_rows(name, value, variable.shape, like=torch.zeros((), dtype=torch.float64))
+        if not bool(variable.support.check(held[name]).all()):
+            raise EnergyError(f"{name!r} cannot be set to {value}: its support is {variable.support}.")
+        energy.learn_dim(name, held[name].shape[-1])
+    return held
+
+
+def refuse_undirected_surgery(energy: Energy) -> None:
+    """Refuse surgery where a factor has no direction.
+
+    Raises:
+        IdentificationError: Naming the factor.
+    """
+    caused = set(mechanisms_of(energy))
+    for factor in undirected_of(energy):
+        if caused or len(factor.variables) > 1:
+            raise IdentificationError(
+                f"factor {factor.name!r} over {list(factor.variables)} has no direction: which of these causes which "
+                "is not said, so deleting a mechanism is not graph surgery. Write it as a Mechanism."
+            )
+
+
+def _is_law_of(factor: object, values: Mapping[str, object]) -> bool:
+    if isinstance(factor, Mechanism):
+        return factor.child in values
+    if isinstance(factor, LocalNormalizer):
+        return factor.mechanism.child in values
+    return isinstance(factor, Regularizer) and factor.variable in values

@@ -1,0 +1,180 @@
+"""Ancestral draws through an energy's mechanisms, causes first, with some variables set or seen."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ebm_causal.energies import Energy, Mechanism, causal_order, latents_of, mechanisms_of, normalized
+from ebm_causal.errors import EnergyError
+from ebm_causal.gibbs import restrict, site_law
+from ebm_causal.inference import draw_rows
+from ebm_causal.shapes import common_rows
+
+ENERGY = "energy"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Imagined:
+    """Worlds drawn with some variables held.
+
+    Attributes:
+        values: Of every variable, broadcastable to ``[draws, rows, dim]``.
+        log_weights: ``[draws, rows]``, by how likely each world makes what was seen; zero where nothing was.
+    """
+
+    values: Mapping[str, Tensor]
+    log_weights: Tensor
+
+    def weights(self) -> Tensor:
+        """Probabilities of the draws, ``[draws, rows]``."""
+        return torch.softmax(self.log_weights, 0)
+
+    def effective_draws(self) -> Tensor:
+        """How many equally weighted draws these are worth, per row."""
+        return 1 / (self.weights() ** 2).sum(0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """How worlds are drawn.
+
+    Attributes:
+        energy: The energy, mechanisms locally normalized.
+        draws: How many.
+        beta: The inverse temperature.
+        generator: Drives all randomness.
+    """
+
+    energy: Energy
+    draws: int
+    beta: float
+    generator: torch.Generator
+
+    @classmethod
+    def of(cls, energy: Energy, draws: int, beta: float, seed: int) -> "Setting":
+        """A setting for a raw energy.
+
+        Raises:
+            EnergyError: If there are no draws.
+        """
+        if draws < 2:
+            raise EnergyError(f"draws must be at least two, for a Monte Carlo error; got {draws}.")
+        generator = torch.Generator().manual_seed(seed)
+        return cls(energy=normalized(energy), draws=draws, beta=beta, generator=generator)
+
+
+def causes(setting: Setting, data: Mapping[str, object] | None, held: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    r"""Draws ``[draws, 1, dim]`` of everything that no mechanism explains.
+
+    Latents come from their priors :math:`e^{-\beta R}/Z`; with data, a row is picked, its own values are
+    taken for what has no mechanism, and the latents come from the posterior given that row, so that over
+    rows they have the marginal law :math:`\int p(z \mid v)\,p(v)\,dv`.
+
+    Raises:
+        EnergyError: If a variable has neither a mechanism nor a prior and no data are given.
+    """
+    energy, latents = setting.energy, latents_of(setting.energy)
+    mechanisms = mechanisms_of(energy)
+    roots = [name for name in energy.variables if name not in mechanisms and name not in held]
+    if data is not None:
+        return {name: value for name, value in _from_rows(setting, data).items() if name in roots}
+    found: dict[str, Tensor] = {}
+    for name in roots:
+        if name not in latents:
+            raise EnergyError(f"{name!r} has neither a mechanism nor a prior: give data={{...}} with its values.")
+        law = site_law(energy, name, {}, (setting.beta, _like(held)))
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(_seed(setting.generator))
+            found[name] = law.sample((setting.draws, 1)) if law is not None else torch.empty(0)
+    return found
+
+
+def imagine(
+    setting: Setting, start: Mapping[str, Tensor], done: Mapping[str, Tensor], seen: Mapping[str, Tensor]
+) -> Imagined:
+    """Walk from causes to effects: what is done is set, what is seen weighs the draw, all else is drawn."""
+    rows = common_rows({**done, **seen}) if {**done, **seen} else 1
+    values: dict[str, Tensor] = {name: value[None] for name, value in {**done, **seen}.items()} | dict(start)
+    log_weights = torch.zeros(setting.draws, rows, dtype=torch.float64)
+    mechanisms = mechanisms_of(setting.energy)
+    for name in causal_order(setting.energy):
+        mechanism = mechanisms.get(name)
+        if mechanism is None or name in done:
+            continue
+        if name in seen:
+            if _depends_on_draws(mechanism, start, values):
+                log_weights = log_weights + log_density(mechanism, values, setting.beta)
+        elif name not in start:
+            parents = {p: values[p].expand(setting.draws, rows, *values[p].shape[2:]) for p in mechanism.parents}
+            values[name] = mechanism.sample(parents, setting.beta, setting.generator)
+            values[name] = values[name].expand(setting.draws, rows, *values[name].shape[-1:])
+    return Imagined(values=values, log_weights=log_weights)
+
+
+def log_density(mechanism: Mechanism, values: Mapping[str, Tensor], beta: float) -> Tensor:
+    """The locally normalized log density of a mechanism's child."""
+    return -beta * mechanism.term(values) - mechanism.log_normalizer(values, beta)
+
+
+def evaluate(setting: Setting, query: str, world: Imagined, held: tuple[str, ...]) -> tuple[Tensor, Tensor]:
+    """The query in each world, ``[draws, rows, dim]``, and its conditional mean given its parents.
+
+    The energy as a query is the sum of all factors but the mechanisms of the held variables.
+    """
+    shape = world.log_weights.shape
+    if query == ENERGY:
+        terms = [
+            factor.term(world.values)
+            for factor in setting.energy.factors.values()
+            if not hasattr(factor, "mechanism") and getattr(factor, "child", None) not in held
+        ]
+        value = torch.stack([term.expand(shape) for term in terms]).sum(0)[..., None]
+        return value, value
+    value = world.values[query].expand(*shape, *world.values[query].shape[2:])
+    mechanism = mechanisms_of(setting.energy).get(query)
+    if mechanism is None or query in held:
+        return value, value
+    return value, mechanism.mean(world.values, setting.beta).expand(value.shape)
+
+
+def check_query(energy: Energy, query: str, held: Mapping[str, object]) -> None:
+    """Refuse a query that is not a variable, or that is held.
+
+    Raises:
+        EnergyError: Naming it.
+    """
+    if query != ENERGY and query not in energy.variables:
+        raise EnergyError(f"unknown query {query!r}; ask for 'energy' or one of {list(energy.variables)}.")
+    if query in held:
+        raise EnergyError(f"the query {query!r} is itself held; ask for another variable.")
+
+
+def _depends_on_draws(mechanism: Mechanism, start: Mapping[str, Tensor], values: Mapping[str, Tensor]) -> bool:
+    return any(parent in start or values[parent].shape[0] > 1 for parent in mechanism.parents)
+
+
+def _from_rows(setting: Setting, data: Mapping[str, object]) -> dict[str, Tensor]:
+    latents = latents_of(setting.energy)
+    whole = restrict(setting.energy, latents, data, setting.beta)
+    rows, draws = whole.rows, setting.draws
+    each = -(-draws // rows)
+    order = torch.cat([torch.randperm(rows, generator=setting.generator) for _ in range(each)])[:draws]
+    found = {name: value[order, None] if len(value) > 1 else value[None] for name, value in whole.given.items()}
+    if latents:
+        used = order[:rows] if draws < rows else torch.arange(rows)
+        given = {name: value[used] if len(value) > 1 else value for name, value in whole.given.items()}
+        points, _ = draw_rows(restrict(setting.energy, latents, given, setting.beta), each, setting.generator)
+        turn = torch.arange(draws) // rows
+        place = torch.arange(draws) if draws < rows else order
+        found |= whole.split(points[turn, place][:, None])
+    return found
+
+
+def _like(held: Mapping[str, Tensor]) -> Tensor:
+    return next(iter(held.values()), torch.zeros((), dtype=torch.float64))
+
+
+def _seed(generator: torch.Generator) -> int:
+    return int(torch.randint(2**62, (1,), generator=generator))
