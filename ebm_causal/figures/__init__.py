@@ -1,0 +1,20 @@
+"""Pictures from plain arrays: the only door to matplotlib, which is imported when something is drawn.
+
+Every function takes ``ax=None``: given axes are drawn on, otherwise pyplot opens new ones, so that a
+notebook shows them. Reports draw on figures of their own (:func:`draw_svg`) and leave no trace in pyplot.
+"""
+
+from ebm_causal.figures.canvas import draw_svg, to_svg
+from ebm_causal.figures.comparisons import forest_picture, seen_and_done_picture, shares_picture
+from ebm_causal.figures.contours import contour_picture
+from ebm_causal.figures.diagrams import graph_picture
+
+__all__ = [
+    "contour_picture",
+    "draw_svg",
+    "forest_picture",
+    "graph_picture",
+    "seen_and_done_picture",
+    "shares_picture",
+    "to_svg",
+]
