@@ -57,7 +57,7 @@ def outcome_model(table: CausalTable, interactions: Sequence[str] | None) -> Out
     chosen = _chosen(table, interactions)
     coefficients = 2 + scaled.shape[1] + len(chosen)
     if coefficients >= table.rows:
-        raise TableError(too_few(table.rows, coefficients))
+        raise TableError(too_few(table, coefficients))
     ones = np.ones((table.rows, 1))
     interacted = [f"{table.treatment} x {table.design.names[column]}" for column in chosen]
     return OutcomeModel(

@@ -25,8 +25,8 @@ def refuse_separated_columns(table: CausalTable) -> None:
             if high.min() >= low.max() or high.max() <= low.min():
                 raise TableError(
                     f"{name!r} separates the treated from the untreated: it runs from {high.min():g} to "
-                    f"{high.max():g} in the ones and from {low.min():g} to {low.max():g} in the others. "
-                    "The propensity is 0 or 1; leave it out, or keep the rows that overlap."
+                    f"{high.max():g} among the former and from {low.min():g} to {low.max():g} among the "
+                    "latter. The propensity is 0 or 1; leave it out, or keep the rows that overlap."
                 )
 
 
@@ -37,7 +37,7 @@ def _refuse_levels(factor: Factor, treated: np.ndarray) -> None:
     if not alone.size:
         return
     arm = "treated" if inside[alone[0]] else "untreated"
-    more = f", and so {alone.size - 1} more levels have one arm" if alone.size > 1 else ""
+    more = f" (as {alone.size - 1} other levels have one arm alone)" if alone.size > 1 else ""
     raise TableError(
         f"The level {factor.levels[alone[0]]!r} of {factor.source!r} has only {arm} rows{more}: the "
         "propensity there is 0 or 1. Merge levels, leave the column out, or keep the rows that overlap."

@@ -44,7 +44,7 @@ def regress(table: CausalTable, design: Design) -> ResidualRegression:
     """
     dof = table.rows - design.rank - 2
     if dof < 1:
-        raise TableError(too_few(table.rows, design.rank + 2))
+        raise TableError(too_few(table, design.rank + 2))
     treatment, outcome = design.residualize(np.column_stack([table.treatment_values, table.outcome_values])).T
     spread = treatment @ treatment
     _refuse_fixed(spread, table.treatment_values, f"Treatment {table.treatment!r}", "the covariates")
@@ -58,11 +58,12 @@ def regress(table: CausalTable, design: Design) -> ResidualRegression:
     )
 
 
-def too_few(rows: int, coefficients: int) -> str:
+def too_few(table: CausalTable, coefficients: int) -> str:
     """Say that a regression is saturated."""
     return (
-        f"{rows} rows are too few for a regression with {coefficients} coefficients: {rows - coefficients} "
-        "degrees of freedom are left. Leave covariates out, or bring more rows."
+        f"{table.rows} rows are too few for a regression of {table.outcome!r} on {table.treatment!r} with "
+        f"{coefficients} coefficients: {table.rows - coefficients} degrees of freedom are left. "
+        "Leave covariates out, or bring more rows."
     )
 
 

@@ -21,7 +21,7 @@ def frame(rows=60, seed=0):
 
 def test_a_saturated_regression_is_refused_with_its_numbers():
     given = frame(4, seed=1).assign(t=[0, 1, 0, 1], v=[1.0, 3.0, 2.0, 7.0])
-    with pytest.raises(TableError, match=r"4 rows .* 4 coefficients: 0 degrees of freedom"):
+    with pytest.raises(TableError, match="4 rows .* of 'y' on 't' with 4 coefficients: 0 degrees of freedom"):
         adjust(CausalTable(given, "t", "y", ["w", "v"]), "regression")
     with pytest.raises(TableError, match="2 rows .* 2 coefficients"):
         adjust(CausalTable(given[:2], "t", "y"), "naive")
