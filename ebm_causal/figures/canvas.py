@@ -16,10 +16,10 @@ INK, SOFT, LINE = "#1f2933", "#5f6b7a", "#d5dae1"
 
 _STYLE: Any = {
     "font.family": "sans-serif",
-    "font.size": 9.0,
-    "axes.labelsize": 9.0,
-    "xtick.labelsize": 8.5,
-    "ytick.labelsize": 9.0,
+    "font.size": 9.5,
+    "axes.labelsize": 9.5,
+    "xtick.labelsize": 9.0,
+    "ytick.labelsize": 9.5,
     "svg.fonttype": "none",
     "svg.hashsalt": "ebm_causal",
     "text.usetex": False,
