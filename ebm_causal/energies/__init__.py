@@ -1,5 +1,6 @@
 """Energies: sums of named factors, from which graph, density, intervention and derivatives are read off."""
 
+from ebm_causal.energies.confounded import Strength, Strengths, confounded_energy, strengths_of
 from ebm_causal.energies.costs import BernoulliCost, Cost, PositiveScale, SquaredError, StudentTCost
 from ebm_causal.energies.energies import Energy, Factor, FunctionFactor, energy
 from ebm_causal.energies.latent import LatentEnergy
@@ -33,9 +34,12 @@ __all__ = [
     "PositiveScale",
     "Regularizer",
     "SquaredError",
+    "Strength",
+    "Strengths",
     "StudentTCost",
     "Variable",
     "causal_order",
+    "confounded_energy",
     "energy",
     "find_parameters",
     "finite",
@@ -44,5 +48,6 @@ __all__ = [
     "named_parameters",
     "normalized",
     "regularizers_of",
+    "strengths_of",
     "undirected_of",
 ]

@@ -99,8 +99,10 @@ class SquaredError(Cost):
 
     def forward(self, prediction: Tensor, value: Tensor) -> Tensor:
         """The cost."""
-        scaled = (value - prediction) / self.scale(prediction)
-        return 0.5 * total(scaled * scaled)
+        error, scale = value - prediction, self.scale(prediction)
+        if scale.ndim > 0:
+            return 0.5 * total((error / scale) ** 2)
+        return total(error * error) * (0.5 / (scale * scale))
 
     def log_normalizer(self, prediction: Tensor, beta: float) -> Tensor:
         """The log normalizer; it depends on the prediction's dimension alone."""
@@ -181,8 +183,8 @@ class StudentTCost(Cost):
     def forward(self, prediction: Tensor, value: Tensor) -> Tensor:
         """The cost."""
         scale, tail = self.scale(prediction), self.degrees_of_freedom(prediction)
-        scaled = (value - prediction) / scale
-        return total(0.5 * (tail + 1) * torch.log1p(scaled * scaled / tail))
+        error = value - prediction
+        return total(0.5 * (tail + 1) * torch.log1p(error * error / (tail * scale * scale)))
 
     def log_normalizer(self, prediction: Tensor, beta: float) -> Tensor:
         """The log normalizer; it depends on the prediction's dimension alone."""

@@ -1,5 +1,6 @@
 """An energy is a sum of named factors over named variables; everything else is read off that sum."""
 
+import functools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
@@ -31,7 +32,8 @@ class Factor(nn.Module, ABC):
 
     def reduced(self, values: Values, beta: float) -> Tensor:
         """What it adds to the negative log weight at an inverse temperature."""
-        return beta * self.term(values)
+        term = self.term(values)
+        return term if isinstance(beta, float) and beta == 1.0 else beta * term
 
     def forward(self, **values: Tensor) -> Tensor:
         """Its share of the energy, with its variables by keyword."""
@@ -134,13 +136,10 @@ class Energy(nn.Module):
         Names are not checked: this is what samplers and quadratures call.
         """
         values = {**values, **self.clamped}
-        result: Tensor | None = None
-        for factor in self._factors:
-            term = factor.reduced(values, beta)
-            result = term if result is None else result + term
-        if result is None:
+        if not len(self._factors):
             raise EnergyError("this energy has no factor left: nothing weighs the remaining variables.")
-        return result
+        terms = [factor.reduced(values, beta) for factor in self._factors]
+        return functools.reduce(torch.add, sorted(terms, key=Tensor.numel))  # small ones first: fewer large sums
 
     def __add__(self, other: "Factor | Energy") -> "Energy":
         others = list(other._factors) if isinstance(other, Energy) else [other]

@@ -66,7 +66,7 @@ class GaussianRegularizer(Regularizer):
     def term(self, values: Values) -> Tensor:
         """The regularizer's value."""
         z = values[self.variable]
-        return 0.5 * self.weight(z) * total(z * z)
+        return (0.5 * self.weight(z)) * total(z * z)
 
     def log_normalizer(self, beta: float, like: Tensor) -> Tensor:
         r"""The log normalizer, :math:`\tfrac d2\log\frac{2\pi}{\beta\lambda}`."""

@@ -90,6 +90,8 @@ class Restriction:
 
     def __call__(self, points: Tensor) -> Tensor:
         """The reduced energy at unconstrained points, with the volume of the change of variables."""
+        if all(variable.is_real for variable in self.variables):
+            return self.at(points)
         inside, log_volume = self.to_support(points)
         return self.at(inside) - log_volume
 

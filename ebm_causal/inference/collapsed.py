@@ -14,6 +14,8 @@ from ebm_causal.inference.marginal import MarginalLikelihood
 from ebm_causal.inference.parameters import ParameterVector
 
 MOST_CURVED = 400  # parameters up to which the whole curvature is computed
+ROUNDS = 8
+FLOORS = (1e-4, 1e-8)  # of the largest curvature: far from the optimum flat directions take short steps
 ARRIVED = 0.02  # posterior standard deviations that the optimum may still be away
 
 
@@ -92,21 +94,18 @@ def maximize(
     Raises:
         ConvergenceError: If the objective is not finite at the start.
     """
-    history: list[float] = []
-    used = 0
+    history, used = [], 0
     curved = curved and len(objective.parameters) <= MOST_CURVED
-    for _ in range(8):
+    known = whitening is not None
+    for turn in range(ROUNDS):
         resolved = objective.likelihood.adapt()
-        before = float(objective.value().detach())
-        history.append(before)
-        used += _round(objective, whitening, max(steps - used, 10), report)
-        if curved and whitening is None:
-            resolved, whitening = objective.likelihood.adapt(), whiten(objective.curvature())
-            continue
-        after = float(objective.value().detach())
-        if used >= steps or after - before < 1e-4:
+        history.append(float(objective.value().detach()))
+        if turn > 0 and (used >= steps or history[-1] - history[-2] < 1e-4):
             break
-    resolved = objective.likelihood.adapt() and resolved
+        if curved and not known:
+            whitening = whiten(objective.curvature(), FLOORS[min(turn, 1)])
+            known = turn > 0
+        used += _round(objective, whitening, max(steps - used, 10), report)
     return _ended(objective, curved, whitening, (used, resolved, tuple(history)))
 
 
@@ -136,7 +135,7 @@ def _round(
         slope = gradient if whitening is None else whitening.mT @ gradient
         return -value, -slope.numpy()
 
-    tolerance = {"maxiter": steps, "ftol": 1e-10 if whitening is None else 1e-13, "gtol": 1e-4, "maxcor": 20}
+    tolerance = {"maxiter": steps, "ftol": 1e-11, "gtol": 1e-4, "maxcor": 20}
     found = scipy_minimize(negative, np.zeros(len(start)), jac=True, method="L-BFGS-B", options=tolerance)
     step = torch.as_tensor(found.x)
     objective.parameters.set(start + (step if whitening is None else whitening @ step))

@@ -4,7 +4,7 @@ from ebm_causal.intervention.adjustment import adjust
 from ebm_causal.intervention.draws import Draws
 from ebm_causal.intervention.effects import Effect
 from ebm_causal.intervention.propensities import Propensity, propensity
-from ebm_causal.intervention.queries import confounded, confounding_gap, interventional, observational
+from ebm_causal.intervention.queries import confounding_gap, interventional, is_confounded, observational
 from ebm_causal.intervention.regressions import ResidualRegression, regress
 from ebm_causal.intervention.surgery import do
 
@@ -14,7 +14,7 @@ __all__ = [
     "Propensity",
     "ResidualRegression",
     "adjust",
-    "confounded",
+    "is_confounded",
     "confounding_gap",
     "do",
     "interventional",

@@ -39,6 +39,8 @@ class Draws:
         return pd.DataFrame(columns, index=labels)
 
     def __repr__(self) -> str:
-        pairs = zip(self.mean.reshape(-1)[:4].tolist(), self.standard_error.reshape(-1)[:4].tolist(), strict=True)
+        pairs = zip(
+            self.mean.reshape(-1)[:4].tolist(), self.standard_error.reshape(-1)[:4].tolist(), strict=True
+        )
         shown = ", ".join(f"{mean:.6g} (+- {error:.2g})" for mean, error in pairs)
         return f"Draws({self.query!r}, mean {shown}, {len(self.values)} draws, {self.method})"

@@ -19,9 +19,7 @@ from ebm_causal.shapes import common_rows
 Data = Mapping[str, object]
 DEFAULT_DRAWS = 10_000
 FEWEST_EFFECTIVE = 20.0
-NONE_BY_CONSTRUCTION = (
-    "no confounding by construction: no path but the arrows out of {held} links it to {query}, so seeing and doing agree"
-)
+NONE_BY_CONSTRUCTION = "no confounding by construction: no path but the arrows out of {held} links it to {query}, so seeing and doing agree"
 
 
 def interventional(
@@ -161,7 +159,7 @@ def confounding_gap(
     refuse_undirected_surgery(energy)
     check_query(energy, query, treatment)
     held, setting = held_rows(energy, treatment), Setting.of(energy, draws, beta, seed)
-    if not confounded(energy, tuple(held), query):
+    if not is_confounded(energy, tuple(held), query):
         done = interventional(energy, treatment, query, data, draws=draws, beta=beta, seed=seed)
         note = NONE_BY_CONSTRUCTION.format(held=", ".join(held), query=query)
         zero = torch.zeros_like(done.mean)
@@ -175,7 +173,7 @@ def confounding_gap(
                  method=f"{method} less ancestral draws", warnings=(*a.warnings, *b.warnings))  # fmt: skip
 
 
-def confounded(energy: Energy, held: tuple[str, ...], query: str) -> bool:
+def is_confounded(energy: Energy, held: tuple[str, ...], query: str) -> bool:
     """Whether some path other than the arrows out of ``held`` links it to the query."""
     cut = energy.graph
     cut.remove_edges_from(list(cut.out_edges(held)))
@@ -210,7 +208,11 @@ def _seen(setting: Setting, data: Data | None, held: Mapping[str, Tensor]) -> tu
 
 def _from_posterior(setting: Setting, held: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
     """Draws of the latents given what is seen, where they are all that is unknown of its causes; else None."""
-    energy, mechanisms, priors = setting.energy, mechanisms_of(setting.energy), regularizers_of(setting.energy)
+    energy, mechanisms, priors = (
+        setting.energy,
+        mechanisms_of(setting.energy),
+        regularizers_of(setting.energy),
+    )
     latents = latents_of(energy)
     told = [mechanisms[name] for name in held if name in mechanisms]
     parents = {parent for mechanism in told for parent in mechanism.parents}
@@ -220,7 +222,9 @@ def _from_posterior(setting: Setting, held: Mapping[str, Tensor]) -> dict[str, T
     sizes = [math.prod(energy.variables[name].shape or (1,)) for name in unknown]
     if not unknown or sum(sizes) > 2:
         return None
-    start = causes(setting, None, {**held, **{n: torch.empty(0) for n in energy.variables if n not in latents}})
+    start = causes(
+        setting, None, {**held, **{n: torch.empty(0) for n in energy.variables if n not in latents}}
+    )
     part = normalized(Energy([*told, *(priors[name] for name in unknown)]))
     given = {name: value for name, value in held.items() if name in part.variables}
     restriction = restrict(part, unknown, given, setting.beta)
@@ -241,5 +245,7 @@ def _draws(setting: Setting, query: str, worlds: tuple[Imagined, Mapping[str, Te
 
 
 def _resampled(value: Tensor, world: Imagined, setting: Setting) -> Tensor:
-    index = torch.multinomial(world.weights().T, setting.draws, replacement=True, generator=setting.generator).T
+    index = torch.multinomial(
+        world.weights().T, setting.draws, replacement=True, generator=setting.generator
+    ).T
     return value.gather(0, index[..., None].expand_as(value))

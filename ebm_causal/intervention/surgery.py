@@ -70,7 +70,9 @@ def held_rows(energy: Energy, values: Mapping[str, object]) -> dict[str, Tensor]
     held: dict[str, Tensor] = {}
     for name, value in values.items():
         if name not in energy.variables:
-            raise EnergyError(f"unknown variable {name!r}; the energy's variables are {list(energy.variables)}.")
+            raise EnergyError(
+                f"unknown variable {name!r}; the energy's variables are {list(energy.variables)}."
+            )
         variable = energy.variables[name]
         held[name] = as_rows(name, value, variable.shape, like=torch.zeros((), dtype=torch.float64))
         if not bool(variable.support.check(held[name]).all()):

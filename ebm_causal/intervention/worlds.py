@@ -65,7 +65,9 @@ class Setting:
         return cls(energy=normalized(energy), draws=draws, beta=beta, generator=generator)
 
 
-def causes(setting: Setting, data: Mapping[str, object] | None, held: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def causes(
+    setting: Setting, data: Mapping[str, object] | None, held: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
     r"""Draws ``[draws, 1, dim]`` of everything that no mechanism explains.
 
     Latents come from their priors :math:`e^{-\beta R}/Z`; with data, a row is picked, its own values are
@@ -83,7 +85,9 @@ def causes(setting: Setting, data: Mapping[str, object] | None, held: Mapping[st
     found: dict[str, Tensor] = {}
     for name in roots:
         if name not in latents:
-            raise EnergyError(f"{name!r} has neither a mechanism nor a prior: give data={{...}} with its values.")
+            raise EnergyError(
+                f"{name!r} has neither a mechanism nor a prior: give data={{...}} with its values."
+            )
         law = site_law(energy, name, {}, (setting.beta, _like(held)))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(_seed(setting.generator))
@@ -107,7 +111,9 @@ def imagine(
             if _depends_on_draws(mechanism, start, values):
                 log_weights = log_weights + log_density(mechanism, values, setting.beta)
         elif name not in start:
-            parents = {p: values[p].expand(setting.draws, rows, *values[p].shape[2:]) for p in mechanism.parents}
+            parents = {
+                p: values[p].expand(setting.draws, rows, *values[p].shape[2:]) for p in mechanism.parents
+            }
             values[name] = mechanism.sample(parents, setting.beta, setting.generator)
             values[name] = values[name].expand(setting.draws, rows, *values[name].shape[-1:])
     return Imagined(values=values, log_weights=log_weights)
@@ -151,7 +157,9 @@ def check_query(energy: Energy, query: str, held: Mapping[str, object]) -> None:
         raise EnergyError(f"the query {query!r} is itself held; ask for another variable.")
 
 
-def _depends_on_draws(mechanism: Mechanism, start: Mapping[str, Tensor], values: Mapping[str, Tensor]) -> bool:
+def _depends_on_draws(
+    mechanism: Mechanism, start: Mapping[str, Tensor], values: Mapping[str, Tensor]
+) -> bool:
     return any(parent in start or values[parent].shape[0] > 1 for parent in mechanism.parents)
 
 
@@ -161,7 +169,9 @@ def _from_rows(setting: Setting, data: Mapping[str, object]) -> dict[str, Tensor
     rows, draws = whole.rows, setting.draws
     each = -(-draws // rows)
     order = torch.cat([torch.randperm(rows, generator=setting.generator) for _ in range(each)])[:draws]
-    found = {name: value[order, None] if len(value) > 1 else value[None] for name, value in whole.given.items()}
+    found = {
+        name: value[order, None] if len(value) > 1 else value[None] for name, value in whole.given.items()
+    }
     if latents:
         used = order[:rows] if draws < rows else torch.arange(rows)
         given = {name: value[used] if len(value) > 1 else value for name, value in whole.given.items()}

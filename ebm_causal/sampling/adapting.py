@@ -29,6 +29,7 @@ def adapt_lattice(
     step: float = 1 / 3,
     levels: int = 40,
     drop: float = DROP,
+    coarse: int | None = None,
 ) -> Lattice:
     r"""Find where :math:`e^{-u}` has its mass in each row, and lay a lattice there.
 
@@ -47,6 +48,8 @@ def adapt_lattice(
         levels: How often the box may change before a row is given up (``resolved`` is then False).
         drop: Energies so far above the minimum are left out: a relative mass of exp(-drop).
 
+        coarse: Points per axis of the first look; fewer serve where the center and scale are known well.
+
     Returns:
         The lattice.
 
@@ -58,7 +61,7 @@ def adapt_lattice(
     with torch.no_grad():
         box = _first_box(center, scale, rows, dim, like)
         for _ in range(levels):
-            look = _look(energy, box, COARSE[dim], drop)
+            look = _look(energy, box, coarse or COARSE[dim], drop)
             if bool(look.settled.all()):
                 break
             box = _moved(box, look)
@@ -66,7 +69,7 @@ def adapt_lattice(
         box = replace(box, low=_where(settled, look.low, box.low), high=_where(settled, look.high, box.high))
         for _ in range(REFINEMENTS):
             needed = look.needed(settled, step)
-            if 0.9 * needed <= look.lattice.per_axis <= needed:
+            if 0.9 * needed <= look.lattice.per_axis <= 1.3 * needed:
                 break
             look = _look(energy, box, needed, drop)
         resolved = settled & (look.local * step >= 0.8)
