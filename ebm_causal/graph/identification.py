@@ -207,8 +207,10 @@ def _by_instrument(graph: CausalGraph, treatment: str, outcome: str) -> dict[str
     cut = without_arrows_from(digraph, [treatment])
     allowed = _adjustable(graph, treatment, outcome)
     found = []
-    for name in allowed:
-        others = [other for other in allowed if other != name]
+    for name in (name for name in allowed if not cut.has_edge(name, outcome)):
+        others = set(allowed) - {name}
+        if nx.find_minimal_d_separator(cut, name, outcome, restricted=others) is None:
+            continue
         for given in islice(minimal_separators(cut, name, outcome, others), MOST_SETS):
             if not nx.is_d_separator(digraph, {name}, {treatment}, set(given)):
                 found.append((name, _in_order(graph, given)))

@@ -91,24 +91,20 @@ def test_the_same_seed_gives_the_same_numbers_and_another_others(frame, refutati
     assert (np.random.get_state()[1] == state).all()  # noqa: NPY002
 
 
-def test_nothing_outside_is_changed(frame):
+def test_nothing_outside_is_changed_and_nothing_is_printed(frame, capfd):
     before, level = frame.copy(), logging.getLogger("dowhy").level
     filters = list(warnings.filters)
     refute(frame, *STRANGE[:2], STRANGE[2:])
     pd.testing.assert_frame_equal(frame, before)
     assert logging.getLogger("dowhy").level == level
     assert list(warnings.filters) == filters
+    assert capfd.readouterr() == ("", "")
 
 
 def test_progress_counts_every_simulation(frame):
     calls = []
     refute(frame, *STRANGE[:2], (), simulations=39, progress=lambda done, total: calls.append((done, total)))
     assert calls == [(i + 1, 78) for i in range(78)]
-
-
-def test_nothing_is_printed(frame, capfd):
-    refute(frame, *STRANGE[:2], STRANGE[2:])
-    assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize(
