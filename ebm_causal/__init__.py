@@ -32,7 +32,7 @@ if TYPE_CHECKING:  # what __getattr__ gives, as type checkers see it
     from ebm_causal.graph import CausalGraph, identify
     from ebm_causal.inference import Posterior, sample
     from ebm_causal.intervention import adjust, confounding_gap, do, interventional, observational
-    from ebm_causal.learning import Fit, fit, load_fit
+    from ebm_causal.learning import Fit, fit
     from ebm_causal.sensitivity import (
         LinearSensitivity,
         OmittedVariableBias,
@@ -53,7 +53,7 @@ _NAMES = {
     ),
     "gibbs": ("free_energy", "log_partition", "GibbsDensity", "pyro_model"),
     "inference": ("sample", "Posterior"),
-    "learning": ("fit", "Fit", "load_fit"),
+    "learning": ("fit", "Fit"),
     "intervention": ("do", "interventional", "observational", "confounding_gap", "adjust"),
     "uncertainty": ("propagate_variance", "fisher_information"),
     "sensitivity": (

@@ -16,6 +16,8 @@ class Draws:
             which is less noisy than the average of ``values``.
         standard_error: The Monte Carlo error of ``mean``.
         values: The draws themselves, ``[draws, rows, dim]``.
+        deviations: What each draw adds to the error of ``mean``, ``[draws, rows, dim]``: rows that met the same
+            causes err together.
         method: How they were drawn.
         warnings: What cannot be trusted, or need not be computed, in words.
     """
@@ -24,8 +26,14 @@ class Draws:
     mean: Tensor
     standard_error: Tensor
     values: Tensor
+    deviations: Tensor
     method: str
     warnings: tuple[str, ...] = ()
+
+    def contrast(self, high: int, low: int) -> tuple[Tensor, Tensor]:
+        """The difference of two rows' means, ``[dim]``, and its Monte Carlo error."""
+        together = self.deviations[:, high] - self.deviations[:, low]
+        return self.mean[high] - self.mean[low], (together**2).sum(0).sqrt()
 
     def summary(self) -> pd.DataFrame:
         """A row per row and coordinate: mean, its Monte Carlo error, and the draws' standard deviation."""

@@ -163,14 +163,16 @@ def confounding_gap(
         done = interventional(energy, treatment, query, data, draws=draws, beta=beta, seed=seed)
         note = NONE_BY_CONSTRUCTION.format(held=", ".join(held), query=query)
         zero = torch.zeros_like(done.mean)
-        return Draws(query=query, mean=zero, standard_error=zero, values=torch.zeros_like(done.values),
+        nothing = torch.zeros_like(done.values)
+        return Draws(query=query, mean=zero, standard_error=zero, values=nothing, deviations=nothing,
                      method="by construction", warnings=(note,))  # fmt: skip
     seen, method = _seen(setting, data, held)
     done = imagine(setting, causes(setting, data, held), held, {})
     a, b = (_draws(setting, query, (world, held), method) for world in (seen, done))
-    error = (a.standard_error**2 + b.standard_error**2).sqrt()
+    deviations = torch.cat([a.deviations, -b.deviations])
+    error = (deviations**2).sum(0).sqrt()
     return Draws(query=query, mean=a.mean - b.mean, standard_error=error, values=a.values - b.values,
-                 method=f"{method} less ancestral draws", warnings=(*a.warnings, *b.warnings))  # fmt: skip
+                 deviations=deviations, method=f"{method} less ancestral draws", warnings=(*a.warnings, *b.warnings))  # fmt: skip
 
 
 def is_confounded(energy: Energy, held: tuple[str, ...], query: str) -> bool:
@@ -238,9 +240,10 @@ def _draws(setting: Setting, query: str, worlds: tuple[Imagined, Mapping[str, Te
     value, conditional = evaluate(setting, query, world, tuple(held))
     weights = world.weights()[..., None]
     mean = (weights * conditional).sum(0)
-    error = ((weights * (conditional - mean)) ** 2).sum(0).sqrt()
+    deviations = weights * (conditional - mean)
     weighted = bool((world.log_weights != 0).any())
-    return Draws(query=query, mean=mean, standard_error=error, method=method,
+    error = (deviations**2).sum(0).sqrt()
+    return Draws(query=query, mean=mean, standard_error=error, deviations=deviations, method=method,
                  values=_resampled(value, world, setting) if weighted else value)  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from ebm_causal.sensitivity.benchmarks import omitted_variable_bias
 from ebm_causal.sensitivity.e_values import EValue, e_value, e_value_of_difference, e_value_of_effect
+from ebm_causal.sensitivity.linear import LinearSensitivity
 from ebm_causal.sensitivity.marginal import MarginalSensitivity, marginal_sensitivity
 from ebm_causal.sensitivity.no_assumption import NoAssumptionBounds, no_assumption_bounds
 from ebm_causal.sensitivity.omitted_variable import Contour, OmittedVariableBias
@@ -9,6 +10,7 @@ from ebm_causal.sensitivity.omitted_variable import Contour, OmittedVariableBias
 __all__ = [
     "Contour",
     "EValue",
+    "LinearSensitivity",
     "MarginalSensitivity",
     "NoAssumptionBounds",
     "OmittedVariableBias",

@@ -1,0 +1,63 @@
+"""What a confounded energy implies: the effect of the treatment, and the confounder's linear partial R^2."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ebm_causal.energies import BernoulliCost, Energy, mechanisms_of
+
+NODES = 24
+
+
+def average_effect(energy: Energy, rows: Mapping[str, Tensor]) -> Tensor:
+    r"""The effect of t on the mean of y under do(t), averaged over the covariates' rows and the prior of z.
+
+    For a continuous outcome it is the decoder's coefficient; for a binary one the average difference of
+    probabilities between t = 1 and t = 0, or the average slope for a continuous treatment.
+    """
+    outcome = mechanisms_of(energy)["y"]
+    if not isinstance(outcome.cost, BernoulliCost):
+        return outcome.decoder.effect
+    nodes, weights = prior_nodes(rows["y"])
+    parents = {name: rows[name] for name in outcome.parents if name not in ("t", "z")} | {"z": nodes}
+    if isinstance(mechanisms_of(energy)["t"].cost, BernoulliCost):
+        treated, untreated = (
+            outcome.mean({**parents, "t": torch.full_like(rows["t"], level)}) for level in (1.0, 0.0)
+        )
+        difference = treated - untreated
+    else:
+        chance = outcome.mean({**parents, "t": rows["t"]})
+        difference = chance * (1 - chance) * outcome.decoder.effect
+    return (weights * difference.mean(1)[..., 0]).sum()
+
+
+def implied_strength(energy: Energy, rows: Mapping[str, Tensor]) -> tuple[float, float]:
+    r"""The partial :math:`R^2` of z in the linear regressions of t on (w, z) and of y on (w, t, z).
+
+    The scale on which benchmarks and robustness values are stated. For a binary treatment with success
+    probability p(w, z) the first is :math:`\mathrm{Cov}(z, p)^2 / \mathbb E[\bar p(1-\bar p)]`.
+    """
+    mechanisms = mechanisms_of(energy)
+    treatment, outcome = mechanisms["t"], mechanisms["y"]
+    with torch.no_grad():
+        toward_treatment = torch.sigmoid(treatment.decoder.strengths.treatment)
+        if isinstance(treatment.cost, BernoulliCost):
+            nodes, weights = prior_nodes(rows["t"])
+            parents = {name: rows[name] for name in treatment.parents if name != "z"} | {"z": nodes}
+            chance = treatment.mean(parents)[..., 0]
+            average = (weights[:, None] * chance).sum(0)
+            together = (weights[:, None] * nodes[..., 0] * chance).sum(0)
+            toward_treatment = together.mean() ** 2 / (average * (1 - average)).mean()
+        decoder = outcome.decoder
+        left = 1 - toward_treatment * decoder.strengths.alignment**2
+        explained = decoder.loading() ** 2 * left
+        toward_outcome = explained / (explained + decoder.noise() ** 2)
+    return float(toward_treatment), float(toward_outcome)
+
+
+def prior_nodes(like: Tensor) -> tuple[Tensor, Tensor]:
+    """Gauss-Hermite nodes ``[nodes, 1, 1]`` and weights of a standard normal latent."""
+    nodes, weights = np.polynomial.hermite_e.hermegauss(NODES)
+    return like.new_tensor(nodes)[:, None, None], like.new_tensor(weights / weights.sum())
