@@ -1,0 +1,38 @@
+"""Findings: everything a report may say, section by section, and the value that holds it."""
+
+from ebm_causal.findings.closing import diagnostics_section, reproduce_section, verdict_section
+from ebm_causal.findings.doubts import refutations_section, sensitivity_section
+from ebm_causal.findings.estimates import effects_section, estimates
+from ebm_causal.findings.findings import Findings
+from ebm_causal.findings.hidden import Hidden, fit_hidden, implied_section
+from ebm_causal.findings.informed import fisher_section, variance_section
+from ebm_causal.findings.plain import plain
+from ebm_causal.findings.question import (
+    assumed_graph,
+    check_graph,
+    identification_section,
+    question_section,
+)
+from ebm_causal.findings.seeing import seeing_section
+
+__all__ = [
+    "Findings",
+    "Hidden",
+    "assumed_graph",
+    "check_graph",
+    "diagnostics_section",
+    "effects_section",
+    "estimates",
+    "fisher_section",
+    "fit_hidden",
+    "identification_section",
+    "implied_section",
+    "plain",
+    "question_section",
+    "refutations_section",
+    "reproduce_section",
+    "seeing_section",
+    "sensitivity_section",
+    "variance_section",
+    "verdict_section",
+]

@@ -1,0 +1,162 @@
+"""Parts 10 to 12: the health of the fits, the verdict, and how to reproduce it all."""
+
+import datetime
+import math
+import platform
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import Any
+
+from ebm_causal.data import CausalTable
+from ebm_causal.findings.estimates import holds_zero
+from ebm_causal.findings.hidden import Hidden
+
+SMALL = 0.05
+THRESHOLD = (
+    "Robust means all three: a confounder as strong as any one observed covariate would leave the 95% interval of the "
+    f"regression on its side of zero; one that explains {SMALL:.0%} of the residual variance of both treatment and "
+    "outcome would too; and the interval of do() under the latent energy does not hold zero. Otherwise fragile. "
+    "Not identified means that the graph gives no adjustment even if nothing is hidden."
+)
+
+
+def diagnostics_section(hidden: Hidden, warnings: Sequence[str]) -> dict[str, Any]:
+    """Whether the fits arrived; no verdict where they did not."""
+    fit, fits = hidden.fit, hidden.fits
+    arrived = int(fits.converged.sum())
+    checks = [
+        {
+            "name": "fit at the median strength", "value": None, "threshold": None, "ok": bool(fit.diagnostics.converged),
+            "text": fit.diagnostics.text,
+        },
+        {
+            "name": "fits over the prior that arrived", "value": arrived, "threshold": len(fits.strengths),
+            "ok": arrived == len(fits.strengths), "text": "",
+        },
+        {
+            "name": "effect without a confounder against the regression, in standard errors",
+            "value": _shift(hidden), "threshold": None, "ok": True,
+            "text": "large where a Student-t or Bernoulli cost asks another question than least squares",
+        },
+    ]  # fmt: skip
+    if fit.draws is not None:
+        worst, least = (
+            float(fit.chain_statistics["r_hat"].max()),
+            float(fit.chain_statistics["ess_bulk"].min()),
+        )
+        checks.append(
+            {"name": "largest R-hat", "value": worst, "threshold": 1.05, "ok": worst < 1.05, "text": ""}
+        )
+        checks.append(
+            {"name": "least bulk ESS", "value": least, "threshold": 100.0, "ok": least > 100, "text": ""}
+        )
+        checks.append(_laplace_check(hidden))
+    return {
+        "ok": all(check["ok"] for check in checks) and not fit.diagnostics.warnings,
+        "method": f"{fit.method}, {fit.guide}",
+        "checks": checks,
+        "warnings": [*fit.diagnostics.warnings, *hidden.notes, *warnings],
+    }
+
+
+def verdict_section(
+    table: CausalTable,
+    identification: dict[str, Any],
+    sections: tuple[list[dict[str, Any]], dict[str, Any], dict[str, Any]],
+) -> dict[str, Any]:
+    """The answer in plain words; none where the diagnostics fail."""
+    effects, sensitivity, diagnostics = sections
+    by_method = {row["method"]: row for row in effects}
+    lead = (
+        f"If something hidden moves both {table.treatment} and {table.outcome}, these data do not identify the effect: "
+        "how strong it is comes from a stated prior, and all that rests on it is implied by the model, not found in the data."
+    )
+    answer = _answer(identification, by_method, sensitivity, diagnostics)
+    words = {
+        None: "No verdict: the fit of the latent energy did not pass its checks (see its health).",
+        "not identified": "Under the stated graph the covariates do not answer the question, even if nothing is hidden.",
+    }
+    text = words.get(answer) or _in_words(table, by_method, sensitivity)
+    return {"answer": answer, "text": text, "threshold": THRESHOLD, "lead": lead}
+
+
+def reproduce_section(
+    table: CausalTable, *, command: str | None, seed: int, seconds: float
+) -> dict[str, Any]:
+    """Versions, seed, hash of the data, and the time it took."""
+    packages = ("ebm-causal", "torch", "pyro-ppl", "dowhy", "arviz", "networkx", "numpy", "scipy", "pandas")
+    now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
+    return {
+        "command": command,
+        "seed": seed,
+        "versions": {"python": platform.python_version()} | {name: version(name) for name in packages},
+        "data_sha256": table.sha256,
+        "seconds": round(seconds, 2),
+        "created": now.isoformat(),
+    }
+
+
+def _shift(hidden: Hidden) -> float:
+    fits = hidden.fits
+    least_squares = hidden.least_squares
+    return abs(fits.unconfounded - least_squares[0]) / least_squares[1]
+
+
+def _laplace_check(hidden: Hidden) -> dict[str, Any]:
+    """The effect's standard deviation by MCMC against that of the quadratic fit at the mode."""
+    fit = hidden.fit
+    index = fit.labels.index("y.decoder.effect")
+    sampled = float(fit.draws.flatten(0, 1)[:, index].std())
+    quadratic = math.sqrt(float(fit.curvature.inverse()[index, index]))
+    ratio = sampled / quadratic
+    return {"name": "effect's sd, chains over quadratic fit", "value": ratio, "threshold": None,
+            "ok": 0.75 < ratio < 1.33, "text": "must be between 0.75 and 1.33"}  # fmt: skip
+
+
+def _answer(
+    identification: dict[str, Any],
+    effects: dict[str, dict[str, Any]],
+    sensitivity: dict[str, Any],
+    diagnostics: dict[str, Any],
+) -> str | None:
+    if identification["kind"] in ("unidentified", "iv"):
+        return "not identified"
+    if not diagnostics["ok"]:
+        return None
+    once = [row for row in sensitivity["benchmarks"] if row["multiple"] == 1]
+    survives = all(row["lower"] is not None and not holds_zero(row) for row in once)
+    strong = sensitivity["robustness_value_alpha"] >= SMALL
+    return "robust" if survives and strong and not holds_zero(effects["latent_do"]) else "fragile"
+
+
+def _in_words(table: CausalTable, effects: dict[str, dict[str, Any]], sensitivity: dict[str, Any]) -> str:
+    found, latent = effects["regression"], effects["latent_do"]
+    said = [
+        f"Regression on the covariates finds {_number(found)}.",
+        f"A hidden confounder that explains {sensitivity['robustness_value']:.2%} of the residual variance of both "
+        f"{table.treatment} and {table.outcome} would bring it to zero{_compared(sensitivity)}.",
+        f"With a confounder of the stated strengths, do() gives {_number(latent)}.",
+    ]
+    if holds_zero(found):
+        said.insert(1, "Its interval holds zero even if nothing is hidden.")
+    if "experiment" in effects:
+        said.append(f"The experiment found {effects['experiment']['estimate']:,.5g}.")
+    return " ".join(said)
+
+
+def _compared(sensitivity: dict[str, Any]) -> str:
+    once = [
+        row
+        for row in sensitivity["benchmarks"]
+        if row["multiple"] == 1 and row["adjusted_estimate"] is not None
+    ]
+    estimate = sensitivity["estimate"]
+    if not once:
+        return ""
+    worst = min(once, key=lambda row: row["adjusted_estimate"] * math.copysign(1, estimate))
+    left = worst["adjusted_estimate"]
+    return f"; one as strong as {worst['benchmark']} would leave {left:,.5g} of it"
+
+
+def _number(row: dict[str, Any]) -> str:
+    return f"{row['estimate']:,.5g} ({row['level']:.0%} interval {row['lower']:,.5g} to {row['upper']:,.5g})"

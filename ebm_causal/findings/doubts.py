@@ -1,0 +1,127 @@
+"""Parts 5 to 7: how strong a hidden confounder would have to be, bounds without a model, and refutations."""
+
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ebm_causal.data import CausalTable
+from ebm_causal.errors import ArgumentError, EbmCausalError
+from ebm_causal.graph import refute
+from ebm_causal.intervention import Effect
+from ebm_causal.sensitivity import (
+    OmittedVariableBias,
+    e_value_of_effect,
+    marginal_sensitivity,
+    no_assumption_bounds,
+)
+
+LAMBDAS = (1.0, 1.1, 1.25, 1.5, 2.0, 3.0, 5.0)
+GRID = 41
+FURTHEST = 0.05  # the least far that the contour's axes reach
+WIDEST = 200  # columns beyond which the refuters take too long
+
+
+def sensitivity_section(
+    table: CausalTable, omitted: OmittedVariableBias, regression: Effect
+) -> dict[str, Any]:
+    """Robustness values, benchmarks, contour, E-value, Lambda and Manski's bounds, of the regression estimate."""
+    benchmarks = omitted.bounds_records()
+    return {
+        "of": "regression",
+        "estimate": omitted.estimate,
+        "standard_error": omitted.standard_error,
+        "dof": omitted.dof,
+        "q": omitted.q,
+        "alpha": omitted.alpha,
+        "robustness_value": omitted.robustness_value,
+        "robustness_value_alpha": omitted.robustness_value_alpha,
+        "partial_r2": omitted.partial_r2,
+        "benchmarks": benchmarks,
+        "contour": _contour(omitted, benchmarks),
+        "e_value": _e_value(table, regression),
+        "marginal": _marginal(table),
+        "no_assumption": _no_assumption(table),
+        "bayesian": None,
+        "text": _words(table, omitted),
+    }
+
+
+def refutations_section(
+    table: CausalTable, *, seed: int, progress: Callable[[float, str], None]
+) -> tuple[list[dict[str, Any]], str | None]:
+    """Two of DoWhy's refuters on the regression estimate; a note instead where the table is too wide for them."""
+    if table.design.columns > WIDEST:
+        return (
+            [],
+            f"The refutation tests are left out: {table.design.columns} covariate columns take them minutes.",
+        )
+    matrix = table.design.matrix()
+    names = [f"w{i}" for i in range(matrix.shape[1])]
+    frame = pd.DataFrame(matrix, columns=names).assign(t=table.treatment_values, y=table.outcome_values)
+
+    def report(done: int, of: int) -> None:
+        progress(done / of, f"refutation {done} of {of}")
+
+    return [asdict(r) for r in refute(frame, "t", "y", names, seed=seed, progress=report)], None
+
+
+def _contour(omitted: OmittedVariableBias, benchmarks: list[dict[str, Any]]) -> dict[str, Any]:
+    axes = []
+    for key in ("r2_treatment", "r2_outcome"):
+        strongest = max((row[key] for row in benchmarks if row[key] is not None), default=0.0)
+        reach = min(max(1.3 * strongest, 2 * omitted.robustness_value, FURTHEST), 0.9)
+        axes.append(np.linspace(0, np.sqrt(reach), GRID) ** 2)
+    treatment, outcome = axes
+    estimates = omitted.adjusted_estimate(treatment[None, :], outcome[:, None])
+    return {"r2_treatment": treatment, "r2_outcome": outcome, "adjusted_estimate": estimates}
+
+
+def _e_value(table: CausalTable, regression: Effect) -> dict[str, Any] | None:
+    try:
+        return asdict(e_value_of_effect(table, regression))
+    except ArgumentError:
+        return None
+
+
+def _marginal(table: CausalTable) -> dict[str, Any] | None:
+    if table.treatment_kind != "binary":
+        return None
+    found = marginal_sensitivity(table, LAMBDAS)
+    return {
+        "lambdas": list(LAMBDAS), "lower": found.lower, "upper": found.upper, "tipping_point": found.tipping_point,
+        "text": f"Of the weighting estimate, {found.lower[0]:,.6g}, not of the regression's. {found.text}",
+    }  # fmt: skip
+
+
+def _no_assumption(table: CausalTable) -> dict[str, Any] | None:
+    if table.treatment_kind != "binary":
+        return None
+    values = table.outcome_values
+    try:
+        found = no_assumption_bounds(table, float(values.min()), float(values.max()))
+    except EbmCausalError:
+        return None
+    seen = (
+        ""
+        if table.outcome_kind == "binary"
+        else " The range is that which was observed; a wider one gives wider bounds."
+    )
+    return {
+        "lower": found.lower,
+        "upper": found.upper,
+        "low": found.low,
+        "high": found.high,
+        "text": found.text + seen,
+    }
+
+
+def _words(table: CausalTable, omitted: OmittedVariableBias) -> str:
+    value, alpha = omitted.robustness_value, omitted.robustness_value_alpha
+    return (
+        f"A hidden confounder that explains {value:.2%} of what the covariates leave of both {table.treatment} and "
+        f"{table.outcome} would bring the regression estimate, {omitted.estimate:,.6g}, to zero; one that explains "
+        f"{alpha:.2%} of both would make its {1 - omitted.alpha:.0%} interval reach zero."
+    )

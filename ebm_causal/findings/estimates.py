@@ -1,0 +1,115 @@
+"""Part 3: estimates side by side."""
+
+import math
+from typing import Any
+
+from scipy.special import ndtri
+
+from ebm_causal.data import CausalTable
+from ebm_causal.errors import ArgumentError, TableError
+from ebm_causal.findings.hidden import Hidden
+from ebm_causal.intervention import Effect, adjust
+
+LABELS = {
+    "naive": "difference of means",
+    "regression": "regression",
+    "standardization": "standardization",
+    "weighting": "weighting",
+    "doubly_robust": "doubly robust",
+    "latent_do": "do() under the latent energy",
+    "experiment": "experiment",
+}
+NOTES = {
+    "naive": "Adjusts for nothing.",
+    "regression": "Adjusts for the covariates, assuming one effect for all.",
+    "standardization": "An outcome model with an effect that varies with each covariate; it extrapolates to where an arm has no rows.",
+    "weighting": "Weighs each row by one over the chance of its own treatment.",
+    "doubly_robust": "Right if the outcome model or the propensity is.",
+    "experiment": "What a randomized experiment found; no method above has seen it.",
+}
+LEVEL = 0.95
+
+
+def estimates(table: CausalTable) -> tuple[dict[str, Effect], tuple[str, ...]]:
+    """The adjusted estimates by method, and why a method is missing.
+
+    Raises:
+        TableError: If the arms do not overlap or the regression is saturated.
+    """
+    found, missing = {}, []
+    for method in ("naive", "regression", "standardization", "weighting", "doubly_robust"):
+        try:
+            found[method] = adjust(table, method)
+        except ArgumentError as error:
+            missing.append(f"{LABELS[method]} is left out: {error}")
+        except TableError as error:
+            if method != "standardization":
+                raise
+            missing.append(f"{LABELS[method]} is left out: {error}")
+    return found, tuple(missing)
+
+
+def effects_section(table: CausalTable, found: dict[str, Effect], hidden: Hidden) -> list[dict[str, Any]]:
+    """All estimates, what the latent energy implies, and what an experiment found."""
+    rows = [_row(method, effect, table) for method, effect in found.items()]
+    rows.append(_latent_do(hidden))
+    if table.experiment is not None:
+        rows.append(_experiment(table))
+    return rows
+
+
+def _row(method: str, effect: Effect, table: CausalTable) -> dict[str, Any]:
+    label = (
+        "slope on the treatment alone"
+        if method == "naive" and table.treatment_kind == "continuous"
+        else LABELS[method]
+    )
+    return {
+        "method": method,
+        "label": label,
+        "estimate": effect.estimate,
+        "standard_error": effect.standard_error,
+        "lower": effect.interval[0],
+        "upper": effect.interval[1],
+        "level": effect.level,
+        "interval": effect.interval_kind,
+        "note": " ".join([NOTES[method], *effect.warnings]),
+    }
+
+
+def _latent_do(hidden: Hidden) -> dict[str, Any]:
+    fits, units = hidden.fits, hidden.standardized.effect_in_units
+    tail = (1 - LEVEL) / 2
+    return {
+        "method": "latent_do",
+        "label": LABELS["latent_do"],
+        "estimate": units(fits.mean),
+        "standard_error": units(fits.standard_deviation),
+        "lower": units(fits.quantile(tail)),
+        "upper": units(fits.quantile(1 - tail)),
+        "level": LEVEL,
+        "interval": "credible: chance and the prior of the confounder's strength together",
+        "note": "Implied by the model: the data do not say how strong the confounder is, so its prior sets the width.",
+    }
+
+
+def _experiment(table: CausalTable) -> dict[str, Any]:
+    error = table.experiment.standard_error
+    reach = None if error is None else float(ndtri(0.5 + LEVEL / 2)) * error
+    estimate = table.experiment.estimate
+    return {
+        "method": "experiment",
+        "label": LABELS["experiment"],
+        "estimate": estimate,
+        "standard_error": error,
+        "lower": None if reach is None else estimate - reach,
+        "upper": None if reach is None else estimate + reach,
+        "level": LEVEL,
+        "interval": "normal" if error is not None else "not stated",
+        "note": NOTES["experiment"],
+    }
+
+
+def holds_zero(row: dict[str, Any]) -> bool:
+    """Whether an interval holds zero."""
+    return math.copysign(1, row["lower"]) != math.copysign(1, row["upper"])

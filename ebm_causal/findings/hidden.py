@@ -1,0 +1,233 @@
+"""The hidden confounder of a table: its prior, its energy, its fits, and what these imply (part 4)."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from scipy.stats import kurtosis, skew
+from torch import Tensor
+
+from ebm_causal.data import CausalTable, StandardizedTable
+from ebm_causal.energies import confounded_energy, mechanisms_of
+from ebm_causal.findings.plain import spread
+from ebm_causal.intervention import propensity, regress
+from ebm_causal.learning import (
+    HELD,
+    ConfoundedFits,
+    Fit,
+    StrengthPrior,
+    fit,
+    fit_over_strengths,
+    implied_strength,
+)
+from ebm_causal.sensitivity import LinearSensitivity, OmittedVariableBias
+
+HEAVY, LOPSIDED = 1.0, 0.5  # excess kurtosis and skewness of the regression's residuals
+WIDE = 60  # covariate columns beyond which two scores stand for them
+WEAKEST, STRONGEST, UNKNOWN = 0.01, 0.5, 0.1  # prior means of a partial R^2
+FEW_ROWS = 5000
+Progress = Callable[[float, str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hidden:
+    """A table's latent energy, fitted at many strengths.
+
+    Attributes:
+        standardized: The table on the scale of the fits.
+        covariates: The covariate columns that the energy sees, ``[rows, columns]``.
+        names: Their names.
+        sources: The covariate of each.
+        fits: The fits.
+        tail: ``heavy`` where the outcome has a Student-t cost.
+        least_squares: The regression's estimate and standard error, on the scale of the fits.
+        notes: What was decided on the way, in words.
+    """
+
+    standardized: StandardizedTable
+    covariates: Tensor
+    names: tuple[str, ...]
+    sources: tuple[str, ...]
+    fits: ConfoundedFits
+    tail: Literal["normal", "heavy"]
+    least_squares: tuple[float, float]
+    notes: tuple[str, ...]
+
+    @property
+    def fit(self) -> Fit:
+        """The fit at the median strengths."""
+        return self.fits.fit
+
+
+def fit_hidden(
+    table: CausalTable,
+    omitted: OmittedVariableBias,
+    *,
+    latent_dim: int,
+    method: Literal["svi", "mcmc"],
+    seed: int,
+    strength: tuple[float, float] | None,
+    strengths: int | None,
+    progress: Progress,
+) -> Hidden:
+    """Build the latent energy of a table, fit it at the median strengths, then over their prior."""
+    prior = _prior(table, omitted, latent_dim, strength)
+    standardized = table.standardized()
+    covariates, names, sources, compressed = _columns(table, standardized)
+    tail, tail_note = _tail(table)
+    energy = confounded_energy(
+        covariates.shape[1], binary_treatment=table.treatment_kind == "binary", tail=tail, latent_dim=latent_dim,
+        binary_outcome=table.outcome_kind == "binary", strength=prior.median(omitted.estimate),
+    )  # fmt: skip
+    data = {"t": standardized.treatment, "y": standardized.outcome} | ({"w": covariates} if names else {})
+    base = fit(
+        energy, data, method=method, fixed=HELD, seed=seed,
+        progress=lambda share, what: progress(0.3 * share, f"fitting the latent energy: {what}"),
+    )  # fmt: skip
+    draws = strengths or (64 if table.rows <= FEW_ROWS and latent_dim == 1 else 32 if latent_dim == 1 else 16)
+    fits = fit_over_strengths(
+        base, prior, draws=draws, seed=seed, progress=lambda share, what: progress(0.3 + 0.7 * share, what)
+    )
+    notes = tuple(note for note in (tail_note, compressed) if note)
+    unit = standardized.effect_in_units(1.0)
+    return Hidden(
+        standardized=standardized, covariates=covariates, names=names, sources=sources, fits=fits, tail=tail,
+        least_squares=(omitted.estimate / unit, omitted.standard_error / unit), notes=notes,
+    )  # fmt: skip
+
+
+def implied_section(hidden: Hidden, table: CausalTable) -> dict[str, Any]:
+    """Strength as partial R^2, signed bias, and the note's linear quantities."""
+    fits, units = hidden.fits, hidden.standardized.effect_in_units
+    prior = fits.prior
+    scale = "of the log-odds index" if table.treatment_kind == "binary" else "of the treatment"
+    return {
+        "r2_treatment": spread(fits.implied[:, 0]),
+        "r2_outcome": spread(fits.implied[:, 1]),
+        "bias": spread(units(fits.bias)),
+        "prior": {
+            "treatment": f"Beta(1, {(1 - prior.treatment) / prior.treatment:.3g}), mean {prior.treatment:.3g}",
+            "outcome": f"Beta(1, {(1 - prior.outcome) / prior.outcome:.3g}), mean {prior.outcome:.3g}",
+            "text": f"Toward the treatment, the partial R² {scale}; toward the outcome, that given treatment and "
+            f"covariates. Means: {prior.source}. The confounder is as likely to raise as to lower the estimate.",
+        },
+        "level": 0.95,
+        "interval": "interval over the prior",
+        "quantities": _quantities(hidden, table),
+        "text": "These are what the stated prior implies through the fitted energy, on the scale of linear partial R²; "
+        "the data leave the strengths where the prior has them.",
+    }
+
+
+def _quantities(hidden: Hidden, table: CausalTable) -> list[dict[str, Any]]:
+    linear = linear_sensitivity(hidden)
+    outcome, treatment = table.outcome, table.treatment
+    factor = hidden.standardized.effect_in_units(1.0)
+    rows = [
+        ("delta", linear.delta, "the effect with z at its median strength held fixed"),
+        ("bias", linear.bias, "alpha_z beta_z v / (alpha_z² v + Var(e_D)): what hiding z adds to the slope"),
+        ("observed slope", linear.observed_slope, "delta + bias: the slope that is seen"),
+    ]
+    found = [
+        {"name": name, "value": factor * float(value), "unit": f"{outcome} per {treatment}", "text": text}
+        for name, value, text in rows
+    ]
+    found.append({
+        "name": "printed bias", "value": float(linear.printed_bias) / factor if linear.beta_z else None,
+        "unit": f"{treatment} per {outcome}", "text": "alpha_z / beta_z, as the note prints it: a reciprocal, not added to delta",
+    })  # fmt: skip
+    return found
+
+
+def linear_sensitivity(hidden: Hidden) -> LinearSensitivity:
+    r"""The note's linear system for the fitted energy at median strengths, on the standardized scale.
+
+    Dec is the treatment, C the outcome; :math:`\alpha_z` is the slope of the treatment on z given the covariates,
+    in linear projection for a binary treatment.
+    """
+    fit_, mechanisms = hidden.fit, mechanisms_of(hidden.fit.energy)
+    toward, _ = implied_strength(fit_.energy, fit_.data)
+    residual = _residual_variance(hidden)
+    with torch.no_grad():
+        decoder = mechanisms["y"].decoder
+        beta_z = float(decoder.loading() * decoder.strengths.alignment)
+        delta = float(decoder.effect)
+    return LinearSensitivity(
+        alpha_x=0.0, alpha_z=math.sqrt(toward * residual), beta_x=0.0, beta_z=beta_z, beta_y=0.0, delta=delta,
+        latent_variance=1.0, decoder_noise_variance=(1 - toward) * residual,
+    )  # fmt: skip
+
+
+def _residual_variance(hidden: Hidden) -> float:
+    """The variance of the treatment that the covariates leave, on the standardized scale."""
+    treatment = hidden.standardized.treatment_column
+    columns = np.column_stack([np.ones(len(treatment)), hidden.covariates.numpy()])
+    left = treatment - columns @ np.linalg.lstsq(columns, treatment, rcond=None)[0]
+    return float(left @ left / len(left))
+
+
+def _prior(
+    table: CausalTable, omitted: OmittedVariableBias, latent_dim: int, strength: tuple[float, float] | None
+) -> StrengthPrior:
+    if strength is not None:
+        return StrengthPrior(treatment=strength[0], outcome=strength[1], latent_dim=latent_dim)
+    once = [row for row in omitted.bounds_records() if row["multiple"] == 1]
+    sides = [[row[key] for row in once if row[key] is not None] for key in ("r2_treatment", "r2_outcome")]
+    strongest = [max(side, default=UNKNOWN) for side in sides]
+    source = (
+        "as strong as the strongest observed covariate on either side"
+        if once
+        else f"{UNKNOWN}, there being no covariate to compare with"
+    )
+    if table.treatment_kind == "binary":
+        chance = propensity(table).values
+        odds = strongest[0] / float((chance * (1 - chance)).mean())
+        strongest[0] = odds / (odds + math.pi**2 / 3)
+    toward, on = (min(max(value, WEAKEST), STRONGEST) for value in strongest)
+    return StrengthPrior(treatment=toward, outcome=on, latent_dim=latent_dim, source=source)
+
+
+def _tail(table: CausalTable) -> tuple[Literal["normal", "heavy"], str]:
+    """Squared error, or Student-t where the residuals' tails are heavy on both sides alike."""
+    if table.outcome_kind == "binary":
+        return "normal", ""
+    noise = regress(table, table.design).noise
+    tails, lean = float(kurtosis(noise)), float(skew(noise))
+    said = f"the regression's residuals have excess kurtosis {tails:.2g} and skewness {lean:.2g}"
+    if tails > HEAVY and abs(lean) < LOPSIDED:
+        return "heavy", f"The outcome has a Student-t cost: {said}."
+    if tails > HEAVY:
+        return (
+            "normal",
+            f"The outcome keeps its squared error though its tails are heavy: {said}, and the center of a Student-t would not be the mean.",
+        )
+    return "normal", ""
+
+
+def _columns(
+    table: CausalTable, standardized: StandardizedTable
+) -> tuple[Tensor, tuple[str, ...], tuple[str, ...], str]:
+    design = table.design
+    if design.columns <= WIDE:
+        return standardized.covariates, design.names, design.sources, ""
+    chance = table.treatment_values
+    if table.treatment_kind == "binary":
+        found = propensity(table)
+        toward = np.log(found.values) - np.log(found.complements)
+    else:
+        toward = chance - design.residualize(chance)
+    on = (
+        table.outcome_values
+        - design.residualize(np.column_stack([table.treatment_values, table.outcome_values]))[:, 1]
+    )
+    scores = np.column_stack([toward, on])
+    scores = (scores - scores.mean(0)) / scores.std(0)
+    note = (
+        f"In the latent energy two scores stand for the {design.columns} covariate columns: what they predict of "
+        "the treatment, and of the outcome. Exact for linear mechanisms."
+    )
+    names = ("score of the treatment", "score of the outcome")
+    return torch.from_numpy(scores), names, names, note

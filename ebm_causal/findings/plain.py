@@ -1,0 +1,32 @@
+"""Numbers as strict JSON has them."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON can hold it: numpy becomes python, what is not finite becomes None.
+
+    None is shown as "not available", so that nothing which is not a number passes for one.
+    """
+    if isinstance(value, Mapping):
+        return {str(key): plain(part) for key, part in value.items()}
+    if isinstance(value, np.ndarray):
+        return plain(value.tolist())
+    if isinstance(value, (list, tuple)):
+        return [plain(part) for part in value]
+    if isinstance(value, np.generic):
+        return plain(value.item())
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value
+
+
+def spread(values: np.ndarray, level: float = 0.95) -> dict[str, float]:
+    """Mean and central interval of draws."""
+    tail = (1 - level) / 2
+    lower, upper = np.quantile(values, [tail, 1 - tail])
+    return {"mean": float(np.mean(values)), "lower": float(lower), "upper": float(upper)}
