@@ -1,4 +1,4 @@
-"""The shapes of named values: what stands at the end of a tensor is the variable, what stands before is a batch."""
+"""The shapes of named values: a tensor's last dimensions are the variable's, those before are a batch."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -33,7 +33,9 @@ def as_tensor(name: str, value: object, like: Tensor | None = None) -> Tensor:
     if tensor.is_complex():
         raise EnergyError(f"{name!r} is complex; energies take real numbers.")
     if tensor.dtype in (torch.float16, torch.bfloat16):
-        raise EnergyError(f"{name!r} is {tensor.dtype}; use float32 or float64, half precision loses the energy.")
+        raise EnergyError(
+            f"{name!r} is {tensor.dtype}; use float32 or float64, half precision loses the energy."
+        )
     if not tensor.is_floating_point():
         return tensor.to(dtype=dtype, device=device)
     if isinstance(value, Tensor):
@@ -42,7 +44,7 @@ def as_tensor(name: str, value: object, like: Tensor | None = None) -> Tensor:
 
 
 def as_rows(name: str, value: object, shape: tuple[int, ...] | None, like: Tensor | None = None) -> Tensor:
-    """Make a value ``[rows, *shape]``: plain numbers are one row, a vector for a variable of dimension one is rows.
+    """Make a value ``[rows, *shape]``: a number is one row, a vector for a variable of dimension one is rows.
 
     Args:
         name: The variable, for the errors.
@@ -81,7 +83,7 @@ def refuse_non_finite(name: str, rows: Tensor) -> None:
     if bool(bad.any()):
         first = bad.nonzero().flatten()[:5].tolist()
         raise EnergyError(
-            f"{name!r} is not finite in {int(bad.sum())} rows, the first of them {first}: drop or mend these rows."
+            f"{name!r} is not finite in {int(bad.sum())} rows, the first of them {first}: drop or mend them."
         )
 
 
@@ -94,10 +96,10 @@ def check_beta(beta: float) -> float:
     """Return an inverse temperature, or refuse it.
 
     Raises:
-        ArgumentError: If ``beta`` is not a positive number.
+        ArgumentError: If ``beta`` is not a positive, finite number.
     """
-    if not float(beta) > 0:
-        raise ArgumentError(f"beta is an inverse temperature and must be positive; got {beta}.")
+    if not 0 < float(beta) < math.inf:
+        raise ArgumentError(f"beta is an inverse temperature and must be positive and finite; got {beta}.")
     return float(beta)
 
 

@@ -14,7 +14,9 @@ from ebm_causal.energies.structure import (
     mechanisms_of,
     named_parameters,
     normalized,
+    prior_groups,
     regularizers_of,
+    unclamped,
     undirected_of,
 )
 from ebm_causal.energies.variables import FiniteSupport, Variable, finite
@@ -47,7 +49,9 @@ __all__ = [
     "mechanisms_of",
     "named_parameters",
     "normalized",
+    "prior_groups",
     "regularizers_of",
     "strengths_of",
+    "unclamped",
     "undirected_of",
 ]

@@ -35,6 +35,10 @@ class Factor(nn.Module, ABC):
         term = self.term(values)
         return term if isinstance(beta, float) and beta == 1.0 else beta * term
 
+    def fits(self, term: Tensor, batch: tuple[int, ...], values: Values) -> bool:
+        """Whether a term has one number for each row of its variables."""
+        return tuple(term.shape) == tuple(batch)
+
     def forward(self, **values: Tensor) -> Tensor:
         """Its share of the energy, with its variables by keyword."""
         return self.term(values)
@@ -73,7 +77,7 @@ class Energy(nn.Module):
 
     def __init__(self, factors: Iterable[Factor], *, clamped: Values | None = None) -> None:
         super().__init__()
-        self._factors = nn.ModuleList(factors)
+        self._terms = nn.ModuleList(factors)
         self._clamped_names = tuple(clamped or ())
         for position, name in enumerate(self._clamped_names):
             self.register_buffer(f"clamped_{position}", (clamped or {})[name])
@@ -81,11 +85,15 @@ class Energy(nn.Module):
         self._check_one_mechanism_each()
 
     @property
+    def _factors(self) -> list[Factor]:
+        return [term for term in self._terms if isinstance(term, Factor)]
+
+    @property
     def factors(self) -> Mapping[str, Factor]:
         """The factors by name, in the order in which they were added."""
         named: dict[str, Factor] = {}
         for factor in self._factors:
-            name, count = factor.name, 2
+            name, count = str(factor.name), 2
             while name in named:
                 name, count = f"{factor.name} ({count})", count + 1
             named[name] = factor
@@ -136,15 +144,20 @@ class Energy(nn.Module):
         Names are not checked: this is what samplers and quadratures call.
         """
         values = {**values, **self.clamped}
-        if not len(self._factors):
+        if not self._factors:
             raise EnergyError("this energy has no factor left: nothing weighs the remaining variables.")
         terms = [factor.reduced(values, beta) for factor in self._factors]
-        return functools.reduce(torch.add, sorted(terms, key=Tensor.numel))  # small ones first: fewer large sums
+        small_first = sorted(terms, key=Tensor.numel)  # fewer large sums
+        return functools.reduce(torch.add, small_first)
 
     def __add__(self, other: "Factor | Energy") -> "Energy":
         others = list(other._factors) if isinstance(other, Energy) else [other]
         held = {**self.clamped, **(other.clamped if isinstance(other, Energy) else {})}
-        return Energy([*self._factors, *others], clamped=held)
+        total = Energy([*self._factors, *others], clamped=held)
+        for part in (self, other):
+            if isinstance(part, Energy):
+                total.learn_dims_of(part)
+        return total
 
     def extra_repr(self) -> str:
         """The variables, for ``print``."""
@@ -190,10 +203,28 @@ class Energy(nn.Module):
         if self.all_variables[name].dim is None:
             self._learned_dims[name] = Variable(dim, self.all_variables[name].support)
 
+    def learn_dims_of(self, other: "Energy") -> None:
+        """Take over the dimensions that another energy has learned of the same variables."""
+        for name, variable in other._learned_dims.items():
+            if name in self.all_variables and variable.shape is not None:
+                self.learn_dim(name, variable.shape[-1])
+
+    def check_terms(self, values: Values) -> None:
+        """Refuse a factor that does not give one real number per row at these values.
+
+        Raises:
+            EnergyError: Naming the factor.
+        """
+        values = {**values, **self.clamped}
+        with torch.no_grad():
+            for factor in self._factors:
+                self._checked_term(factor, values)
+
     def _checked_term(self, factor: Factor, values: Values) -> Tensor:
         term = factor.term(values)
-        batch = torch.broadcast_shapes(*(_batch(values[k], self.all_variables[k]) for k in factor.variables))
-        if not isinstance(term, Tensor) or term.is_complex() or tuple(term.shape) != tuple(batch):
+        own = {name: variable for name, variable in self.all_variables.items() if name in factor.variables}
+        batch = torch.broadcast_shapes(*(_batch(values[name], variable) for name, variable in own.items()))
+        if not isinstance(term, Tensor) or term.is_complex() or not factor.fits(term, batch, values):
             found = list(term.shape) if isinstance(term, Tensor) else type(term).__name__
             complex_note = " complex" if isinstance(term, Tensor) and term.is_complex() else ""
             raise EnergyError(
@@ -247,7 +278,7 @@ def energy(function: Callable[..., Tensor], **variables: Variable | int | tuple[
     Example:
         >>> import ebm_causal as ec
         >>> ec.energy(lambda x: 2 * (x.squeeze(-1) ** 2 - 1) ** 2, x=1)(x=0.0)
-        tensor([2.], dtype=torch.float64)
+        tensor(2., dtype=torch.float64)
     """
     if not callable(function):
         raise EnergyError(f"an energy wraps a callable; got {type(function).__name__}.")

@@ -1,7 +1,9 @@
 """The linear-Gaussian energy: every quantity of the package in closed form, the yardstick of all others."""
 
 import math
+from typing import cast
 
+import pyro.distributions as dist
 import torch
 from torch import Tensor, nn
 
@@ -94,7 +96,7 @@ class LinearGaussianEnergy(Energy):
     @property
     def decoder(self) -> LinearDecoder:
         """The decoder, which holds W, U and b."""
-        return self._factors[0].decoder
+        return cast(LinearDecoder, self._mechanism.decoder)
 
     def minimum(self, y: Tensor, x: Tensor | None = None) -> Tensor:
         """The latent of least energy, ``[rows, latent]``."""
@@ -130,6 +132,15 @@ class LinearGaussianEnergy(Energy):
         """The log density of y given x, per row."""
         return -beta * self.free_energy(y, x, beta) - self.log_partition(beta)
 
+    def outcome_law(self, x: Tensor | None = None, beta: float = 1.0) -> dist.MultivariateNormal:
+        """The law of y given x, z integrated out: one normal per row of x."""
+        mean = self.decoder.at_zero(x, self.decoder.latent_weight)
+        return dist.MultivariateNormal(mean, self.outcome_covariance(beta))
+
+    def latent_law(self, y: Tensor, x: Tensor | None = None, beta: float = 1.0) -> dist.MultivariateNormal:
+        """The law of z given y and x: one normal per row."""
+        return dist.MultivariateNormal(self.minimum(y, x), self.posterior_covariance(beta))
+
     def score(self, y: Tensor, x: Tensor | None = None, beta: float = 1.0) -> Tensor:
         """The gradient of the log density in y, ``[rows, observed]``."""
         residual = self._parts(y, x)[1]
@@ -152,12 +163,16 @@ class LinearGaussianEnergy(Energy):
     @property
     def noise_variance(self) -> Tensor:
         """The variance of y given x and z at beta = 1."""
-        return self._factors[0].cost.scale(self.decoder.latent_weight) ** 2
+        return cast(SquaredError, self._mechanism.cost).scale(self.decoder.latent_weight) ** 2
 
     @property
     def regularizer_weight(self) -> Tensor:
         r"""The weight :math:`\tau`."""
-        return self._factors[1].weight(self.decoder.latent_weight)
+        return cast(GaussianRegularizer, self._factors[1]).weight(self.decoder.latent_weight)
+
+    @property
+    def _mechanism(self) -> Mechanism:
+        return cast(Mechanism, self._factors[0])
 
     def _parts(self, y: Tensor, x: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         return self.latent_precision(), y - self.decoder.at_zero(x, y), self.noise_variance

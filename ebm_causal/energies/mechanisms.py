@@ -10,7 +10,7 @@ from torch import Tensor
 from ebm_causal.energies.costs import Cost
 from ebm_causal.energies.energies import Factor, Values
 from ebm_causal.energies.variables import Variable
-from ebm_causal.errors import EnergyError, IdentificationError
+from ebm_causal.errors import ConvergenceError, EnergyError, IdentificationError
 from ebm_causal.sampling import Lattice, adapt_lattice
 from ebm_causal.shapes import as_names
 
@@ -68,17 +68,28 @@ class Mechanism(Factor):
         """The cost of the child's value under the prediction."""
         return self.cost(self.predict(values), values[self.child])
 
+    def fits(self, term: Tensor, batch: tuple[int, ...], values: Values) -> bool:
+        """Whether a term has one number per row; a decoder may leave out some of the parents."""
+        if tuple(term.shape) == tuple(batch):
+            return True
+        own = len(self._child_variable.shape or (1,))
+        child, prediction = values[self.child], self.predict(values)
+        used = torch.broadcast_shapes(child.shape[: child.ndim - own], prediction.shape[: prediction.ndim - own])
+        return tuple(term.shape) == tuple(used)
+
     def log_normalizer(self, values: Values, beta: float = 1.0) -> Tensor:
         r"""The log of :math:`\int e^{-\beta C}\,dv`, in closed form or by quadrature over the child.
 
         Raises:
             IdentificationError: If the cost does not know it and the child has more than two dimensions
                 or is not a real vector.
+            ConvergenceError: If the quadrature does not resolve it.
         """
         prediction = self.predict(values)
         if isinstance(self.cost, Cost):
             return self.cost.log_normalizer(prediction, beta)
-        return self._quadrature(prediction, beta)[1].log_partition().reshape(prediction.shape[:-1])
+        energy, lattice = self._quadrature(prediction, beta)
+        return lattice.log_partition(energy(lattice.points)).reshape(prediction.shape[:-1])
 
     def distribution(self, values: Values, beta: float = 1.0) -> TorchDistributionMixin | None:
         """The conditional law as a Pyro distribution, where the cost has one."""
@@ -115,9 +126,9 @@ class Mechanism(Factor):
             return
         if shape is None or len(shape) > 1 or shape[0] > 2 or not self._child_variable.is_real:
             raise IdentificationError(
-                f"the mechanism of {self.child!r} has a cost without a known normalizer, and its child "
-                f"(dimension {self._child_variable.dim}, {self._child_variable.support}) is not a real vector of one or "
-                "two dimensions: use one of the package's costs, or a subclass of Cost that knows its normalizer."
+                f"the mechanism of {self.child!r} has a cost without a known normalizer, and its child (dimension "
+                f"{self._child_variable.dim}, {self._child_variable.support}) is not a real vector of one or two "
+                "dimensions: use one of the package's costs, or a subclass of Cost that knows its normalizer."
             )
 
     @property
@@ -133,7 +144,15 @@ class Mechanism(Factor):
         def over_child(points: Tensor) -> Tensor:
             return beta * self.cost(rows, points)
 
-        return over_child, adapt_lattice(over_child, rows.shape[0], dim, like=rows)
+        lattice = adapt_lattice(over_child, rows.shape[0], dim, like=rows)
+        bad = (~lattice.resolved).nonzero().flatten().tolist()
+        if bad:
+            raise ConvergenceError(
+                f"the normalizer of the mechanism of {self.child!r} was not resolved for {len(bad)} of {len(rows)} "
+                f"predictions, the first {bad[:5]}: its cost does not grow at infinity, grows too slowly, or is too "
+                "narrow there. Use a subclass of Cost that knows its normalizer."
+            )
+        return over_child, lattice
 
 
 class LocalNormalizer(Factor):
@@ -155,6 +174,10 @@ class LocalNormalizer(Factor):
     def variables(self) -> Mapping[str, Variable]:
         """The mechanism's parents."""
         return {name: v for name, v in self.mechanism.variables.items() if name != self.mechanism.child}
+
+    def fits(self, term: Tensor, batch: tuple[int, ...], values: Values) -> bool:
+        """A normalizer that does not depend on the parents is one number for all rows."""
+        return tuple(torch.broadcast_shapes(term.shape, batch)) == tuple(batch)
 
     def reduced(self, values: Values, beta: float) -> Tensor:
         """The log normalizer at this beta."""

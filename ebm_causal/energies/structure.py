@@ -74,7 +74,37 @@ def normalized(energy: Energy) -> Energy:
     """
     have = {f.mechanism for f in energy.factors.values() if isinstance(f, LocalNormalizer)}
     added = [LocalNormalizer(m) for m in mechanisms_of(energy).values() if m not in have]
-    return Energy([*energy.factors.values(), *added], clamped=energy.clamped)
+    whole = Energy([*energy.factors.values(), *added], clamped=energy.clamped)
+    whole.learn_dims_of(energy)
+    return whole
+
+
+def prior_groups(energy: Energy) -> tuple[Energy, ...]:
+    """What weighs the variables without mechanisms: regularizers and plain factors, those that share variables as one.
+
+    Each group is a prior of its own, proportional to exp(-beta times its sum).
+    """
+    caused = set(mechanisms_of(energy))
+    weighing = [
+        factor
+        for factor in energy.factors.values()
+        if isinstance(factor, Regularizer | FunctionFactor) and not caused & set(factor.variables)
+    ]
+    shared = nx.Graph()
+    for factor in weighing:
+        nx.add_path(shared, factor.variables)
+        shared.add_nodes_from(factor.variables)
+    parts = ([f for f in weighing if part & set(f.variables)] for part in nx.connected_components(shared))
+    return tuple(Energy(part) for part in parts)
+
+
+def unclamped(energy: Energy) -> Energy:
+    """The same factors as a function of all variables, clamped ones included; itself where none is clamped."""
+    if not energy.clamped:
+        return energy
+    opened = Energy(energy.factors.values())
+    opened.learn_dims_of(energy)
+    return opened
 
 
 def named_parameters(energy: Energy) -> Mapping[str, nn.Parameter]:

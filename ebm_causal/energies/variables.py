@@ -84,6 +84,22 @@ class Variable:
         """Whether the support is the whole real space."""
         return self.support is constraints.real
 
+    def check(self, name: str, rows: Tensor) -> None:
+        """Refuse rows outside the support.
+
+        Raises:
+            EnergyError: Naming the variable and the first rows.
+        """
+        if self.is_real:
+            return
+        inside = self.support.check(rows).reshape(len(rows), -1).all(-1)
+        bad = (~inside).nonzero().flatten()
+        if len(bad):
+            raise EnergyError(
+                f"{name!r} must be in its support, {self.support}; it is not in {len(bad)} rows, the first of them "
+                f"{bad[:5].tolist()}: {rows[bad[0]].tolist()}."
+            )
+
     def merged(self, name: str, other: "Variable") -> "Variable":
         """What two factors say of one variable, together.
 

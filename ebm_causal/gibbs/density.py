@@ -2,6 +2,8 @@ r"""The Gibbs-Boltzmann density :math:`p(y \mid x) \propto e^{-\beta F(x, y)}` a
 
 import math
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any, ClassVar
 
 import torch
 from pyro.distributions import TorchDistribution
@@ -10,10 +12,10 @@ from torch.distributions import constraints
 
 from ebm_causal.energies import Energy, LinearGaussianEnergy
 from ebm_causal.errors import EnergyError
-from ebm_causal.gibbs.free_energies import Estimate, log_integral
-from ebm_causal.gibbs.restriction import Restriction, latents_left, restrict
+from ebm_causal.gibbs.free_energies import Estimate, exactly, log_integral
+from ebm_causal.gibbs.restriction import latents_left, restrict
 from ebm_causal.sampling import Lattice, adapt_lattice
-from ebm_causal.shapes import as_names, as_rows, check_beta, common_rows, refuse_non_finite
+from ebm_causal.shapes import as_names, refuse_non_finite
 
 
 class GibbsDensity(TorchDistribution):
@@ -30,6 +32,7 @@ class GibbsDensity(TorchDistribution):
         over: The variable or variables of the density; several are joined along the last dimension.
         given: What it is conditional on, ``[rows, dim]`` each: one density per row.
         beta: The inverse temperature.
+        with_normalizer: Whether ``log_prob`` includes the normalizer, as a site of a Pyro model needs it.
 
     Raises:
         EnergyError: If a variable is unknown, or is neither given nor latent.
@@ -46,7 +49,7 @@ class GibbsDensity(TorchDistribution):
         LeCun et al. (2006), A tutorial on energy-based learning, equation 3.
     """
 
-    arg_constraints = {}
+    arg_constraints: ClassVar[dict[str, constraints.Constraint]] = {}
     has_rsample = False
 
     def __init__(
@@ -55,14 +58,20 @@ class GibbsDensity(TorchDistribution):
         over: str | Iterable[str] = "y",
         given: Mapping[str, object] | None = None,
         beta: float = 1.0,
+        *,
+        with_normalizer: bool = False,
     ) -> None:
-        self.energy, self.over, self.beta = energy, as_names(over), check_beta(beta)
         held = dict(given or {})
-        self.latents = latents_left(energy, self.over, held)
+        self.over, self.latents = as_names(over), latents_left(energy, as_names(over), held)
         self._joint = restrict(energy, (*self.over, *self.latents), held, beta)
-        self.given = self._joint.given
-        rows = (common_rows(self.given),) if self.given else ()
+        self.energy, self.beta, self.with_normalizer = self._joint.energy, self._joint.beta, with_normalizer
+        rows = (self._joint.rows,) if held or self._joint.rows > 1 else ()
         super().__init__(torch.Size(rows), torch.Size((self._width,)), validate_args=False)
+
+    @property
+    def given(self) -> Mapping[str, Tensor]:
+        """What the density is conditional on, one row per density."""
+        return {name: part.expand(self._joint.rows, *part.shape[1:]) for name, part in self._joint.given.items()}
 
     @property
     def _width(self) -> int:
@@ -74,26 +83,14 @@ class GibbsDensity(TorchDistribution):
         return constraints.independent(self.energy.variables[self.over[0]].support, 1)
 
     def log_prob(self, value: Tensor) -> Tensor:
-        r"""The unnormalized log density, :math:`-\beta F_\beta`, of each value."""
-        value, batch, given = self._rows_of(value)
-        values = {**given, **self._over_only(given).split(value[None])}
-        values = {
-            name: part.reshape(-1, *part.shape[2:]) if name in self.over else part
-            for name, part in values.items()
-        }
-        if not self.latents:
-            return -self.energy.reduced(values, self.beta).expand(len(value)).reshape(batch)
-        if isinstance(self.energy, LinearGaussianEnergy) and self.latents == ("z",):
-            return (-self.beta * self.energy.free_energy(values["y"], values.get("x"), self.beta)).reshape(
-                batch
-            )
-        return log_integral(restrict(self.energy, self.latents, values, self.beta)).value.reshape(batch)
+        r"""The unnormalized log density, :math:`-\beta F_\beta`, of each value; normalized only if so constructed."""
+        return self.normalized_log_prob(value) if self.with_normalizer else self._log_weight(value)
 
     def log_partition(self) -> Estimate:
         """The log normalizer of each row's density."""
-        if isinstance(self.energy, LinearGaussianEnergy) and set(self._joint.over) == {"y", "z"}:
-            value = self.energy.log_partition(self.beta).expand(self._joint.rows)
-            return Estimate(value=value, standard_error=torch.zeros_like(value), method="exact")
+        exact = exactly(self._joint)
+        if exact is not None:
+            return exact
         if self._joint.served:
             return log_integral(self._joint)
         lattice = self._nested()
@@ -103,81 +100,88 @@ class GibbsDensity(TorchDistribution):
     def normalized_log_prob(self, value: Tensor) -> Tensor:
         """The log density, its normalizer included: this one may be used to learn parameters."""
         log_partition = self.log_partition().value
-        return self.log_prob(value) - (log_partition if self.batch_shape else log_partition[0])
+        return self._log_weight(value) - log_partition.reshape(self.batch_shape)
 
     def score(self, value: Tensor) -> Tensor:
         r"""The gradient of the log density, :math:`-\beta\nabla_y F`; the normalizer does not depend on y."""
         with torch.enable_grad():
             point = value.detach().requires_grad_()
-            (gradient,) = torch.autograd.grad(self.log_prob(point).sum(), point)
+            (gradient,) = torch.autograd.grad(self._log_weight(point).sum(), point)
         return gradient
 
-    def sample(self, sample_shape: torch.Size | tuple[int, ...] = torch.Size()) -> Tensor:
-        """Independent draws from a lattice, latents drawn along and dropped; Pyro's seed governs them."""
+    def sample(self, sample_shape: Any = ()) -> Tensor:
+        """Independent draws, exact or from a lattice; latents drawn along are dropped. Pyro's seed governs them."""
         draws = math.prod(sample_shape)
         generator = torch.Generator().manual_seed(int(torch.randint(2**62, ())))
         with torch.no_grad():
             points = self._draw(draws, generator)[..., : self._width]
-        shape = torch.Size(sample_shape) + self.batch_shape + self.event_shape
-        return points.reshape(shape)
+        return points.reshape(torch.Size(sample_shape) + self.batch_shape + self.event_shape)
 
-    def expand(self, batch_shape, _instance=None):
+    def expand(self, batch_shape: Any, _instance: Any = None) -> "GibbsDensity":
         """The same density over a larger batch, as plates ask for."""
-        if torch.Size(batch_shape) == self.batch_shape:
+        batch = torch.Size(batch_shape)
+        if batch == self.batch_shape:
             return self
-        rows = math.prod(batch_shape)
-        if len(batch_shape) != 1 or (self.batch_shape and self.batch_shape != (1,)):
-            raise EnergyError(
-                f"a Gibbs density of batch {tuple(self.batch_shape)} cannot expand to {tuple(batch_shape)}."
-            )
-        given = {name: part.expand(rows, *part.shape[1:]) for name, part in self.given.items()}
-        wider = GibbsDensity(self.energy, self.over, given, self.beta)
-        super(GibbsDensity, wider).__init__(torch.Size(batch_shape), self.event_shape, validate_args=False)
-        wider._joint = Restriction(
-            energy=self.energy,
-            over=self._joint.over,
-            given=given,
-            beta=self.beta,
-            rows=rows,
-            like=self._joint.like,
-        )
+        wider = object.__new__(GibbsDensity)
+        wider.__dict__.update(self.__dict__)
+        wider._joint = replace(self._joint, given=self._given_over(batch), rows=math.prod(batch))
+        super(GibbsDensity, wider).__init__(batch, self.event_shape, validate_args=False)
         return wider
 
-    def _rows_of(self, value: Tensor) -> tuple[Tensor, torch.Size, dict[str, Tensor]]:
+    def _log_weight(self, value: Tensor) -> Tensor:
         batch = torch.broadcast_shapes(value.shape[:-1], self.batch_shape)
-        rows = value.expand(*batch, self._width).reshape(-1, self._width)
-        refuse_non_finite(self.over[0], rows)
-        given = {}
-        for name, part in self.given.items():
-            wide = part.expand(*batch, *part.shape[1:]) if self.batch_shape else part
-            given[name] = as_rows(name, wide.reshape(-1, *part.shape[1:]), tuple(part.shape[1:]))
-        return rows, torch.Size(batch), given
+        flat = value.expand(*batch, self._width).reshape(-1, self._width)
+        refuse_non_finite(self.over[0], flat)
+        alone = replace(self._joint, over=self.over, given=self._given_over(batch), rows=len(flat))
+        values = {**alone.given, **{name: part[0] for name, part in alone.split(flat[None]).items()}}
+        if not self.latents:
+            return -self.energy.reduced(values, self.beta).expand(len(flat)).reshape(batch)
+        within = restrict(self.energy, self.latents, values, self.beta)
+        return (exactly(within) or log_integral(within)).value.reshape(batch)
 
-    def _over_only(self, given: Mapping[str, Tensor]) -> Restriction:
-        rows = common_rows(given)
-        return Restriction(
-            energy=self.energy, over=self.over, given=given, beta=self.beta, rows=rows, like=self._joint.like
-        )
+    def _given_over(self, batch: torch.Size) -> dict[str, Tensor]:
+        found = {}
+        for name, part in self.given.items():
+            own = part.shape[1:]
+            shaped = part.reshape(*(self.batch_shape or (1,)), *own)
+            found[name] = shaped.expand(*(batch or (1,)), *own).reshape(-1, *own)
+        return found
 
     def _draw(self, draws: int, generator: torch.Generator) -> Tensor:
-        if self._joint.served:
-            lattice = self._joint.quadrature()
-            if self._joint.finite:
-                chosen = torch.multinomial(
-                    lattice.weights().T, draws, replacement=True, generator=generator
-                ).T
-                return lattice.points.gather(0, chosen[..., None].expand(-1, -1, self._joint.dim))
-            drawn = lattice.draw(self._joint, draws, generator)
-            return self._joint.to_support(drawn)[0]
-        return self._nested().draw(self._marginal, draws, generator)
+        law = self._normal()
+        if law is not None:
+            return law.sample((draws,)).reshape(draws, self._joint.rows, self._width)
+        if not self._joint.served:
+            return self._nested().draw(self._marginal, draws, generator)
+        lattice = self._joint.quadrature()
+        if self._joint.finite:
+            return lattice.choose(draws, generator)
+        return self._joint.to_support(lattice.draw(self._joint, draws, generator))[0]
+
+    def _normal(self) -> TorchDistribution | None:
+        """The density's closed form, for one variable of a ``LinearGaussianEnergy``."""
+        if not isinstance(self.energy, LinearGaussianEnergy):
+            return None
+        given, x = self.given, self.given.get("x")
+        if self.over == ("y",) and self.latents == ("z",):
+            law = self.energy.outcome_law(x, self.beta)
+        elif self.over == ("z",) and not self.latents:
+            law = self.energy.latent_law(given["y"], x, self.beta)
+        else:
+            return None
+        return law.expand((self._joint.rows,))
 
     def _nested(self) -> Lattice:
+        """A lattice over the variable, with a lattice over the latents at each of its points."""
         if self._width > 2 or any(not self.energy.variables[name].is_real for name in self.over):
             raise EnergyError(
-                f"the density over {list(self.over)} (dimension {self._width}, latents {list(self.latents)}) cannot be "
-                "normalized or drawn from by a lattice, which serves one or two real dimensions."
+                f"the density over {list(self.over)} (dimension {self._width}, latents {list(self.latents)}) cannot "
+                "be normalized or drawn from by a lattice, which serves one or two real dimensions."
             )
         return adapt_lattice(self._marginal, self._joint.rows, self._width, like=self._joint.like)
 
     def _marginal(self, points: Tensor) -> Tensor:
-        return -self.log_prob(points if self.batch_shape else points[:, 0]).reshape(points.shape[:-1])
+        batch = self.batch_shape or (1,)
+        shaped = points.reshape(len(points), *batch, self._width)
+        weights = self._log_weight(shaped if self.batch_shape else shaped[:, 0])
+        return -weights.reshape(points.shape[:-1])

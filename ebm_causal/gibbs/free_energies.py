@@ -1,6 +1,7 @@
-r"""Free energies :math:`F_\beta = -\frac1\beta\log\int e^{-\beta E}\,dz`, exactly or on a lattice that checks itself."""
+r"""Free energies :math:`F_\beta = -\frac1\beta\log\int e^{-\beta E}\,dz`, exact or on a lattice that checks itself."""
 
 import math
+import sys
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -88,13 +89,13 @@ def free_energy(
     References:
         LeCun et al. (2006), A tutorial on energy-based learning, section 2.3.
     """
-    restriction = restrict(energy, over, given, beta)
+    restriction = restrict(energy, over, given, 1.0 if beta == math.inf else beta)
     if method not in ("auto", "exact", "lattice"):
         raise ArgumentError(f"method must be 'auto', 'exact' or 'lattice'; got {method!r}.")
-    exact = isinstance(energy, LinearGaussianEnergy) and restriction.over == ("z",)
-    if method == "exact" and not exact:
+    over_z = isinstance(energy, LinearGaussianEnergy) and restriction.over == ("z",)
+    if method == "exact" and not over_z:
         raise ArgumentError("method='exact' serves a LinearGaussianEnergy over 'z' alone; use 'auto'.")
-    if isinstance(energy, LinearGaussianEnergy) and exact and method != "lattice":
+    if isinstance(energy, LinearGaussianEnergy) and over_z and method != "lattice":
         value = energy.free_energy(restriction.given["y"], restriction.given.get("x"), beta)
         return Estimate(value=value, standard_error=torch.zeros_like(value), method="exact")
     if math.isinf(beta):
@@ -108,6 +109,20 @@ def free_energy(
         method=log_partition.method,
         warnings=log_partition.warnings,
     )
+
+
+def exactly(restriction: Restriction) -> Estimate | None:
+    """The log integral in closed form, of a ``LinearGaussianEnergy`` over z or over y and z; None for others."""
+    energy, given, beta = restriction.energy, restriction.given, restriction.beta
+    if not isinstance(energy, LinearGaussianEnergy):
+        return None
+    if set(restriction.over) == {"y", "z"}:
+        value = energy.log_partition(beta).expand(restriction.rows)
+    elif restriction.over == ("z",):
+        value = (-beta * energy.free_energy(given["y"], given.get("x"), beta)).expand(restriction.rows)
+    else:
+        return None
+    return Estimate(value=value, standard_error=torch.zeros_like(value), method="exact")
 
 
 def log_integral(restriction: Restriction) -> Estimate:
@@ -143,5 +158,13 @@ def _judge(value: Tensor, error: Tensor, resolved: Tensor, over: tuple[str, ...]
         f"the lattice over {list(over)} did not pass its self-check in {len(doubtful)} rows, the first {doubtful[:5]}: "
         "the density there is not normalizable, or has modes too narrow to resolve."
     )
-    warnings.warn(note, stacklevel=4)
+    warnings.warn(note, stacklevel=_level_of_caller())
     return (note,)
+
+
+def _level_of_caller() -> int:
+    """The stack level, seen from the function that warns, of the first frame outside of this package."""
+    frame, level = sys._getframe(1), 1
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("ebm_causal"):
+        frame, level = frame.f_back, level + 1
+    return level

@@ -1,7 +1,8 @@
-"""An energy as a Pyro model: mechanisms are sample sites, so that SVI, NUTS, ``do`` and ``Predictive`` treat it right."""
+"""An energy as a Pyro model: mechanisms are sample sites, as SVI, NUTS, ``do`` and ``Predictive`` need them."""
 
 import math
 from collections.abc import Callable
+from typing import Any, ClassVar
 
 import pyro
 import torch
@@ -14,9 +15,8 @@ from ebm_causal.energies import (
     Mechanism,
     Regularizer,
     causal_order,
-    latents_of,
     mechanisms_of,
-    regularizers_of,
+    prior_groups,
     undirected_of,
 )
 from ebm_causal.errors import EnergyError, IdentificationError
@@ -33,7 +33,7 @@ class ConditionalLaw(TorchDistribution):
         beta: The inverse temperature.
     """
 
-    arg_constraints = {}
+    arg_constraints: ClassVar[dict[str, constraints.Constraint]] = {}
 
     def __init__(self, mechanism: Mechanism, parents: dict[str, Tensor], beta: float) -> None:
         self.mechanism, self.parents, self.beta = mechanism, parents, beta
@@ -50,7 +50,7 @@ class ConditionalLaw(TorchDistribution):
         cost = self.mechanism.term({**self.parents, self.mechanism.child: value})
         return -self.beta * cost - self.mechanism.log_normalizer(self.parents, self.beta)
 
-    def sample(self, sample_shape: torch.Size | tuple[int, ...] = torch.Size()) -> Tensor:
+    def sample(self, sample_shape: Any = ()) -> Tensor:
         """Draws by quadrature; Pyro's seed governs them."""
         generator = torch.Generator().manual_seed(int(torch.randint(2**62, ())))
         draws = [
@@ -58,7 +58,7 @@ class ConditionalLaw(TorchDistribution):
         ]
         return torch.stack(draws).reshape(*sample_shape, *self.batch_shape, *self.event_shape)
 
-    def expand(self, batch_shape, _instance=None):
+    def expand(self, batch_shape: Any, _instance: Any = None) -> "ConditionalLaw":
         """The same law over a larger batch, as plates ask for."""
         if torch.Size(batch_shape) == self.batch_shape:
             return self
@@ -99,15 +99,16 @@ def pyro_model(
     stray = undirected_of(energy)
     if stray:
         raise IdentificationError(
-            f"factor {stray[0].name!r} over {list(stray[0].variables)} is neither a mechanism nor a regularizer: as a bare "
-            "factor Predictive and do would ignore it, and its normalizer depends on the parameters. "
+            f"factor {stray[0].name!r} over {list(stray[0].variables)} is neither a mechanism nor a regularizer: "
+            "as a bare factor Predictive and do would ignore it, and its normalizer depends on the parameters. "
             "Write it as a Mechanism, or use GibbsDensity at fixed parameters."
         )
     order = causal_order(energy)
 
     def model(**data: Tensor) -> dict[str, Tensor]:
         pyro.module("energy", energy)
-        known = {name: as_rows(name, value, energy.variables[name].shape) for name, value in data.items()}
+        _refuse_foreign_parameters(energy)
+        known = _checked_data(energy, data)
         size = common_rows(known) if known else (rows or 1)
         like = next(iter(known.values()), torch.zeros((), dtype=torch.float64))
         values: dict[str, Tensor] = dict(energy.clamped)
@@ -117,6 +118,29 @@ def pyro_model(
         return values
 
     return model
+
+
+def _checked_data(energy: Energy, data: dict[str, Tensor]) -> dict[str, Tensor]:
+    known = {}
+    for name, value in data.items():
+        if name not in energy.variables:
+            raise EnergyError(
+                f"unknown variable {name!r}; the energy's variables are {list(energy.variables)}."
+            )
+        known[name] = as_rows(name, value, energy.variables[name].shape)
+        energy.variables[name].check(name, known[name])
+    return known
+
+
+def _refuse_foreign_parameters(energy: Energy) -> None:
+    """Pyro's store keeps the first module of a name: a second energy would stay as it is while SVI moves the first."""
+    store = pyro.get_param_store()
+    for name, parameter in energy.named_parameters():
+        stored = store[f"energy$$${name}"] if f"energy$$${name}" in store else parameter
+        if stored is not parameter and stored.data_ptr() != parameter.data_ptr():
+            raise EnergyError(
+                "Pyro's parameter store holds the parameters of another energy: call pyro.clear_param_store() first."
+            )
 
 
 def _site(
@@ -144,10 +168,15 @@ def site_law(
     mechanism = mechanisms_of(energy).get(name)
     if mechanism is not None:
         return mechanism.distribution(values, beta) or ConditionalLaw(mechanism, values, beta)
-    regularizer: Regularizer | None = regularizers_of(energy).get(name)
-    if regularizer is not None:
-        return regularizer.distribution(beta, like)
-    if name in latents_of(energy):
-        weighing = [f for f in energy.factors.values() if name in f.variables and set(f.variables) == {name}]
-        return GibbsDensity(Energy(weighing), over=name, beta=beta)
-    return None
+    prior = next((group for group in prior_groups(energy) if name in group.variables), None)
+    if prior is None:
+        return None
+    if len(prior.variables) > 1:
+        raise IdentificationError(
+            f"{list(prior.variables)} have a prior together, so {name!r} has no law of its own that can be drawn "
+            "first: make them one variable of several dimensions, or give one a Mechanism."
+        )
+    (first, *more) = prior.factors.values()
+    if isinstance(first, Regularizer) and not more:
+        return first.distribution(beta, like)
+    return GibbsDensity(prior, over=name, beta=beta, with_normalizer=True)

@@ -2,12 +2,10 @@ r"""Partition functions: :math:`\log Z = \log\int e^{-\beta E}`."""
 
 from collections.abc import Iterable, Mapping
 
-import torch
-
-from ebm_causal.energies import Energy, LinearGaussianEnergy
-from ebm_causal.gibbs.free_energies import Estimate, Method, log_integral
+from ebm_causal.energies import Energy
+from ebm_causal.errors import ArgumentError
+from ebm_causal.gibbs.free_energies import Estimate, Method, exactly, log_integral
 from ebm_causal.gibbs.restriction import restrict
-from ebm_causal.shapes import as_names
 
 
 def log_partition(
@@ -34,6 +32,7 @@ def log_partition(
 
     Raises:
         EnergyError: If variables are missing or unknown, or no method serves.
+        ArgumentError: If ``beta`` is not positive or the method does not serve.
         ConvergenceError: If the integral is not finite.
 
     Example:
@@ -42,12 +41,13 @@ def log_partition(
         >>> ec.log_partition(well, over="x")
         Estimate([0.344238], method='lattice', warnings=0)
     """
-    if isinstance(energy, LinearGaussianEnergy) and method != "lattice" and set(as_names(over)) == {"y", "z"}:
-        restriction = restrict(energy, over, given, beta)
-        value = energy.log_partition(beta).expand(restriction.rows)
-        found = Estimate(value=value, standard_error=torch.zeros_like(value), method="exact")
-    else:
-        found = log_integral(restrict(energy, over, given, beta))
+    restriction = restrict(energy, over, given, beta)
+    if method not in ("auto", "exact", "lattice"):
+        raise ArgumentError(f"method must be 'auto', 'exact' or 'lattice'; got {method!r}.")
+    exact = exactly(restriction) if method != "lattice" else None
+    if method == "exact" and exact is None:
+        raise ArgumentError("method='exact' serves a LinearGaussianEnergy over 'z', or 'y' and 'z'; use 'auto'.")
+    found = exact or log_integral(restriction)
     if given:
         return found
     return Estimate(

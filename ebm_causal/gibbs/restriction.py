@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.distributions import biject_to, constraints
 
-from ebm_causal.energies import Energy, FiniteSupport, Variable, latents_of, regularizers_of
+from ebm_causal.energies import Energy, FiniteSupport, Variable, latents_of, regularizers_of, unclamped
 from ebm_causal.errors import EnergyError
 from ebm_causal.sampling import Lattice, adapt_lattice
 from ebm_causal.shapes import as_names, as_rows, check_beta, common_rows
@@ -172,20 +172,43 @@ def restrict(
     like = floats[0] if floats else _like(energy)
     rows = {name: as_rows(name, value, known[name].shape, like) for name, value in held.items()}
     for name, value in rows.items():
+        known[name].check(name, value)
         energy.learn_dim(name, value.shape[-1])
     for name in names:
         if energy.variables[name].dim is None:
             raise EnergyError(
                 f"the dimension of {name!r} is not known yet: evaluate the energy on data first."
             )
-    return Restriction(
-        energy=energy,
-        over=names,
-        given=rows,
-        beta=check_beta(beta),
-        rows=common_rows(rows),
+    rows |= energy.clamped
+    found = Restriction(
+        energy=unclamped(energy), over=names, given=rows, beta=check_beta(beta), rows=common_rows(rows),
         like=like.detach(),
-    )
+    )  # fmt: skip
+    _check_terms(found)
+    return found
+
+
+def _check_terms(restriction: Restriction) -> None:
+    """Refuse factors that mix rows or points, at two points for up to two rows."""
+    rows = min(2, restriction.rows)
+    parts = [
+        torch.full((2, rows, math.prod(v.shape or (1,))), _inside(v)).to(restriction.like)
+        for v in restriction.variables
+    ]
+    points = torch.cat(parts, -1) if parts else restriction.like.new_zeros(2, rows, 0)
+    given = {name: value[:rows] for name, value in restriction.given.items()}
+    restriction.energy.check_terms({**given, **restriction.split(points)})
+
+
+def _inside(variable: Variable) -> float:
+    """A number within the support."""
+    values = values_of(variable)
+    if values is not None:
+        return values[0]
+    values = values_of(variable)
+    if values is not None:
+        return values[0]
+    return 0.0 if variable.is_real else float(biject_to(variable.support)(torch.zeros(())))
 
 
 def latents_left(energy: Energy, over: tuple[str, ...], given: Iterable[str]) -> tuple[str, ...]:

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping
 import torch
 from torch import Tensor
 
-from ebm_causal.energies import Energy, mechanisms_of, normalized, regularizers_of, undirected_of
+from ebm_causal.energies import Energy, Regularizer, mechanisms_of, normalized, prior_groups, undirected_of
 from ebm_causal.errors import ConvergenceError, EnergyError, IdentificationError
-from ebm_causal.gibbs import Restriction, restrict
+from ebm_causal.gibbs import Restriction, log_partition, restrict
 from ebm_causal.sampling import Lattice, adapt_lattice
 
 STEP = 0.9  # of a posterior standard deviation: a relative error of 2 e^(-2 pi^2 / .81), below 1e-10
@@ -46,7 +46,7 @@ class MarginalLikelihood:
                 f"a lattice serves one or two latent dimensions; {list(self.latents)} have {self.whole.dim}."
             )
         self._blocks: list[tuple[Restriction, Lattice]] = []
-        self._prior = {n: r for n, r in regularizers_of(energy).items() if n in self.latents}
+        self._priors = _checked_priors(energy, self.latents)
 
     @property
     def rows(self) -> int:
@@ -79,7 +79,7 @@ class MarginalLikelihood:
             rows = torch.cat(
                 [lattice.log_partition(block(lattice.points)) for block, lattice in self._blocks]
             )
-            rows = rows - self._log_prior_normalizer()
+        rows = rows - self._log_prior_normalizer()
         bad = (~rows.detach().isfinite()).nonzero().flatten().tolist()
         if bad:
             raise ConvergenceError(
@@ -101,8 +101,12 @@ class MarginalLikelihood:
     def _log_prior_normalizer(self) -> Tensor:
         like = self.whole.like
         total = like.new_zeros(())
-        for regularizer in self._prior.values():
-            total = total + regularizer.log_normalizer(self.beta, like)
+        for prior in self._priors:
+            (first, *more) = prior.factors.values()
+            if isinstance(first, Regularizer) and not more:
+                total = total + first.log_normalizer(self.beta, like)
+            else:
+                total = total + log_partition(prior, tuple(prior.variables), beta=self.beta).value
         return total
 
 
@@ -120,6 +124,19 @@ def refuse_undirected(energy: Energy) -> None:
             "parameters, so that maximizing the raw sum would not be maximum likelihood. Write the factors on "
             "observed variables as Mechanisms."
         )
+
+
+def _checked_priors(energy: Energy, latents: tuple[str, ...]) -> tuple[Energy, ...]:
+    """The priors of variables without mechanisms, none of them shared by latents and data."""
+    priors = prior_groups(energy)
+    for prior in priors:
+        hidden = set(prior.variables) & set(latents)
+        if hidden and hidden != set(prior.variables):
+            raise IdentificationError(
+                f"factor {next(iter(prior.factors))!r} joins the latent {min(hidden)!r} with observed variables: "
+                "whether its normalizer runs over both is not said. Write it as a Mechanism."
+            )
+    return priors
 
 
 def _relaid(block: Restriction, known: Lattice | None, step: float, drop: float) -> Lattice:

@@ -137,8 +137,7 @@ def draw_rows(
         for block in restriction.blocks(max(draws, 33**restriction.dim)):
             lattice = block.quadrature()
             if block.finite:
-                index = torch.multinomial(lattice.weights().T, draws, replacement=True, generator=generator).T
-                parts.append(lattice.points.gather(0, index[..., None].expand(-1, -1, lattice.dim)))
+                parts.append(lattice.choose(draws, generator))
             else:
                 parts.append(block.to_support(lattice.draw(block, draws, generator))[0])
             bad = (~lattice.resolved).nonzero().flatten() + start

@@ -10,7 +10,7 @@ from pyro.infer import SVI, Trace_ELBO
 from pyro.optim import ClippedAdam
 from torch import Tensor, nn
 
-from ebm_causal.energies import Energy, normalized
+from ebm_causal.energies import Energy
 from ebm_causal.errors import ConvergenceError
 from ebm_causal.gibbs import pyro_model
 from ebm_causal.inference.marginal import refuse_undirected

@@ -7,21 +7,24 @@ import networkx as nx
 import torch
 from torch import Tensor
 
-from ebm_causal.energies import Energy, latents_of, mechanisms_of, normalized, regularizers_of
+from ebm_causal.energies import Energy, latents_of, mechanisms_of, normalized, prior_groups
 from ebm_causal.errors import ConvergenceError
 from ebm_causal.gibbs import restrict
 from ebm_causal.inference import draw_rows
 from ebm_causal.intervention.draws import Draws
 from ebm_causal.intervention.surgery import held_rows, refuse_undirected_surgery
 from ebm_causal.intervention.worlds import ENERGY, Imagined, Setting, causes, check_query, evaluate, imagine
-from ebm_causal.shapes import common_rows
 
 Data = Mapping[str, object]
 DEFAULT_DRAWS = 10_000
 FEWEST_EFFECTIVE = 20.0
-NONE_BY_CONSTRUCTION = "no confounding by construction: no path but the arrows out of {held} links it to {query}, so seeing and doing agree"
+NONE_BY_CONSTRUCTION = (
+    "no confounding by construction: no path but the arrows out of {held} links it to {query}, "
+    "so seeing and doing agree"
+)
 
 
+@torch.no_grad()
 def interventional(
     energy: Energy,
     do: Data,
@@ -67,13 +70,14 @@ def interventional(
     References:
         Pearl (2009), Causality, section 3.2.
     """
-    refuse_undirected_surgery(energy)
+    refuse_undirected_surgery(energy, do)
     check_query(energy, query, do)
     held, setting = held_rows(energy, do), Setting.of(energy, draws, beta, seed)
     world = imagine(setting, causes(setting, data, held), held, {})
     return _draws(setting, query, (world, held), "ancestral draws")
 
 
+@torch.no_grad()
 def observational(
     energy: Energy,
     given: Data,
@@ -113,13 +117,14 @@ def observational(
         >>> ec.observational(x + y + ec.GaussianRegularizer(1), given={"x": 1.0}).mean.round(decimals=1)
         tensor([[2.]], dtype=torch.float64)
     """
-    refuse_undirected_surgery(energy)
+    refuse_undirected_surgery(energy, given)
     check_query(energy, query, given)
     held, setting = held_rows(energy, given), Setting.of(energy, draws, beta, seed)
     world, method = _seen(setting, data, held)
     return _draws(setting, query, (world, held), method)
 
 
+@torch.no_grad()
 def confounding_gap(
     energy: Energy,
     *,
@@ -156,7 +161,7 @@ def confounding_gap(
         >>> ec.confounding_gap(y + ec.GaussianRegularizer(1), x=[0.0, 1.0]).mean.flatten().tolist()
         [0.0, 0.0]
     """
-    refuse_undirected_surgery(energy)
+    refuse_undirected_surgery(energy, treatment)
     check_query(energy, query, treatment)
     held, setting = held_rows(energy, treatment), Setting.of(energy, draws, beta, seed)
     if not is_confounded(energy, tuple(held), query):
@@ -210,25 +215,18 @@ def _seen(setting: Setting, data: Data | None, held: Mapping[str, Tensor]) -> tu
 
 def _from_posterior(setting: Setting, held: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
     """Draws of the latents given what is seen, where they are all that is unknown of its causes; else None."""
-    energy, mechanisms, priors = (
-        setting.energy,
-        mechanisms_of(setting.energy),
-        regularizers_of(setting.energy),
-    )
-    latents = latents_of(energy)
+    energy, mechanisms, latents = setting.energy, mechanisms_of(setting.energy), latents_of(setting.energy)
     told = [mechanisms[name] for name in held if name in mechanisms]
     parents = {parent for mechanism in told for parent in mechanism.parents}
-    unknown = tuple(name for name in latents if name in parents)
-    if not parents <= {*held, *latents} or not all(name in priors for name in latents):
-        return None
+    priors = [group for group in prior_groups(energy) if parents & set(group.variables) - set(held)]
+    unknown = tuple(dict.fromkeys(name for group in priors for name in group.variables if name not in held))
     sizes = [math.prod(energy.variables[name].shape or (1,)) for name in unknown]
-    if not unknown or sum(sizes) > 2:
+    known = {*held, *energy.clamped, *unknown}
+    if not unknown or sum(sizes) > 2 or not parents <= known or not set(unknown) <= set(latents):
         return None
-    start = causes(
-        setting, None, {**held, **{n: torch.empty(0) for n in energy.variables if n not in latents}}
-    )
-    part = normalized(Energy([*told, *(priors[name] for name in unknown)]))
-    given = {name: value for name, value in held.items() if name in part.variables}
+    start = causes(setting, None, held)
+    part = normalized(Energy([*told, *(factor for group in priors for factor in group.factors.values())]))
+    given = {name: value for name, value in {**energy.clamped, **held}.items() if name in part.variables}
     restriction = restrict(part, unknown, given, setting.beta)
     points, _ = draw_rows(restriction, setting.draws, setting.generator)
     shuffled = points[torch.randperm(setting.draws, generator=setting.generator)]

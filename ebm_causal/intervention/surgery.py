@@ -1,12 +1,13 @@
 """The do-operator: delete the mechanism of x, clamp x, keep the rest."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor
 
 from ebm_causal.energies import (
     Energy,
+    FunctionFactor,
     LocalNormalizer,
     Mechanism,
     Regularizer,
@@ -43,14 +44,14 @@ def do(energy: Energy, **values: object) -> Energy:
         >>> x = ec.Mechanism("x", "z", lambda z: z, ec.SquaredError())
         >>> y = ec.Mechanism("y", ("x", "z"), lambda x, z: x + 2 * z, ec.SquaredError())
         >>> list(ec.do(x + y + ec.GaussianRegularizer(1), x=1.0).variables)
-        ['y', 'z']
+        ['z', 'y']
 
     References:
         Pearl (2009), Causality, section 3.2 (truncated factorization).
     """
     if not values:
         raise EnergyError("do() needs a variable to set, as in do(energy, x=1.0).")
-    refuse_undirected_surgery(energy)
+    refuse_undirected_surgery(energy, values)
     held = held_rows(energy, values)
     kept = [factor for factor in energy.factors.values() if not _is_law_of(factor, values)]
     have = {factor.mechanism for factor in kept if isinstance(factor, LocalNormalizer)}
@@ -58,7 +59,9 @@ def do(energy: Energy, **values: object) -> Energy:
         mechanism.refuse_unknown_normalizer()
         if not mechanism.constant_normalizer and mechanism not in have:
             kept.append(LocalNormalizer(mechanism))
-    return Energy(kept, clamped={**energy.clamped, **held})
+    cut = Energy(kept, clamped={**energy.clamped, **held})
+    cut.learn_dims_of(energy)
+    return cut
 
 
 def held_rows(energy: Energy, values: Mapping[str, object]) -> dict[str, Tensor]:
@@ -75,21 +78,22 @@ def held_rows(energy: Energy, values: Mapping[str, object]) -> dict[str, Tensor]
             )
         variable = energy.variables[name]
         held[name] = as_rows(name, value, variable.shape, like=torch.zeros((), dtype=torch.float64))
-        if not bool(variable.support.check(held[name]).all()):
-            raise EnergyError(f"{name!r} cannot be set to {value}: its support is {variable.support}.")
+        variable.check(name, held[name])
         energy.learn_dim(name, held[name].shape[-1])
     return held
 
 
-def refuse_undirected_surgery(energy: Energy) -> None:
-    """Refuse surgery where a factor has no direction.
+def refuse_undirected_surgery(energy: Energy, held: Iterable[str]) -> None:
+    """Refuse surgery where a factor has no direction: a plain one on an effect, or on what is held and more.
 
     Raises:
         IdentificationError: Naming the factor.
     """
-    caused = set(mechanisms_of(energy))
-    for factor in undirected_of(energy):
-        if caused or len(factor.variables) > 1:
+    undirected, caused, held = undirected_of(energy), mechanisms_of(energy), set(held)
+    for factor in energy.factors.values():
+        several = len(factor.variables) > 1
+        shared = isinstance(factor, FunctionFactor) and several and held & set(factor.variables)
+        if shared or (factor in undirected and (several or caused)):
             raise IdentificationError(
                 f"factor {factor.name!r} over {list(factor.variables)} has no direction: which of these causes which "
                 "is not said, so deleting a mechanism is not graph surgery. Write it as a Mechanism."
@@ -101,4 +105,6 @@ def _is_law_of(factor: object, values: Mapping[str, object]) -> bool:
         return factor.child in values
     if isinstance(factor, LocalNormalizer):
         return factor.mechanism.child in values
+    if isinstance(factor, FunctionFactor):
+        return set(factor.variables) <= set(values)
     return isinstance(factor, Regularizer) and factor.variable in values

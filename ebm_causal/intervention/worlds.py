@@ -89,9 +89,10 @@ def causes(
                 f"{name!r} has neither a mechanism nor a prior: give data={{...}} with its values."
             )
         law = site_law(energy, name, {}, (setting.beta, _like(held)))
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(_seed(setting.generator))
-            found[name] = law.sample((setting.draws, 1)) if law is not None else torch.empty(0)
+        if law is not None:
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(_seed(setting.generator))
+                found[name] = law.sample(torch.Size((setting.draws, 1)))
     return found
 
 
@@ -99,8 +100,9 @@ def imagine(
     setting: Setting, start: Mapping[str, Tensor], done: Mapping[str, Tensor], seen: Mapping[str, Tensor]
 ) -> Imagined:
     """Walk from causes to effects: what is done is set, what is seen weighs the draw, all else is drawn."""
-    rows = common_rows({**done, **seen}) if {**done, **seen} else 1
-    values: dict[str, Tensor] = {name: value[None] for name, value in {**done, **seen}.items()} | dict(start)
+    held = {**setting.energy.clamped, **done, **seen}
+    rows = common_rows(held)
+    values: dict[str, Tensor] = {name: value[None] for name, value in held.items()} | dict(start)
     log_weights = torch.zeros(setting.draws, rows, dtype=torch.float64)
     mechanisms = mechanisms_of(setting.energy)
     for name in causal_order(setting.energy):

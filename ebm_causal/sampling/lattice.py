@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 RowEnergy = Callable[[Tensor], Tensor]
+FEWEST = 32  # proposals, of which a few draws are chosen by weight
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,24 +73,30 @@ class Lattice:
         odd = torch.logsumexp(-self.energies[parity == 1], 0)
         return (even - odd).abs()
 
+    def choose(self, draws: int, generator: torch.Generator) -> Tensor:
+        """Independent draws ``[draws, rows, dim]`` of the points themselves, for finite variables."""
+        index = torch.multinomial(self.weights().T, draws, replacement=True, generator=generator).T
+        return self.points.gather(0, index[..., None].expand(-1, -1, self.dim))
+
     def draw(self, energy: RowEnergy, draws: int, generator: torch.Generator) -> Tensor:
-        """Stratified draws ``[draws, rows, dim]``: a cell by its mass, a place within it, reweighted to the density."""
-        rows = self.points.shape[1]
+        """Stratified draws ``[draws, rows, dim]``: a cell by its mass, a place within, reweighted to the density."""
+        rows, many = self.points.shape[1], max(draws, FEWEST)
         cumulative = self.weights().cumsum(0).T.contiguous()
-        strata = torch.arange(draws, dtype=self.points.dtype)[:, None]
-        uniform = (strata + _uniform((draws, rows), generator, self.points)) / draws
+        strata = torch.arange(many, dtype=self.points.dtype)[:, None]
+        uniform = (strata + _uniform((many, rows), generator, self.points)) / many
         cells = torch.searchsorted(cumulative, (uniform.T * cumulative[:, -1:]).contiguous()).clamp_max(
             len(self.points) - 1
         )
-        jitter = _uniform((draws, rows, self.dim), generator, self.points) - 0.5
+        jitter = _uniform((many, rows, self.dim), generator, self.points) - 0.5
         index = cells.T
         chosen = self.points.gather(0, index[..., None].expand(-1, -1, self.dim))
         proposals = chosen + torch.einsum("rij,drj->dri", self.frame, jitter)
         surplus = self.energies.gather(0, index) - energy(proposals)
-        return _resample(proposals, surplus, generator)
+        return _resample(proposals, surplus, draws, generator)
 
 
 def unit_indices(per_axis: int, dim: int) -> Tensor:
+    """The integer coordinates of a lattice's points, ``[points, dim]``."""
     axis = torch.arange(per_axis)
     return torch.cartesian_prod(*[axis] * dim).reshape(-1, dim)
 
@@ -98,15 +105,13 @@ def _uniform(shape: tuple[int, ...], generator: torch.Generator, like: Tensor) -
     return torch.rand(shape, generator=generator, dtype=like.dtype).to(like.device)
 
 
-def _resample(proposals: Tensor, log_weights: Tensor, generator: torch.Generator) -> Tensor:
-    """Systematic resampling of ``[draws, rows, dim]`` by log weights, row by row, in a random order."""
-    draws, rows = log_weights.shape
-    if draws == 1:
-        return proposals
+def _resample(proposals: Tensor, log_weights: Tensor, draws: int, generator: torch.Generator) -> Tensor:
+    """Systematic resampling of ``[many, rows, dim]`` by log weights, row by row, in a random order."""
+    many, rows = log_weights.shape
     cumulative = torch.softmax(log_weights, 0).cumsum(0).T.contiguous()
     offset = _uniform((rows, 1), generator, proposals)
     places = (torch.arange(draws, dtype=proposals.dtype) + offset) / draws
-    index = torch.searchsorted(cumulative, (places * cumulative[:, -1:]).contiguous()).clamp_max(draws - 1)
+    index = torch.searchsorted(cumulative, (places * cumulative[:, -1:]).contiguous()).clamp_max(many - 1)
     order = torch.rand((rows, draws), generator=generator).argsort(-1)
     index = index.gather(-1, order).T
     return proposals.gather(0, index[..., None].expand(-1, -1, proposals.shape[-1]))
