@@ -28,11 +28,13 @@ from ebm_causal.findings import (
 )
 from ebm_causal.graph import CausalGraph
 from ebm_causal.sensitivity import omitted_variable_bias
+from ebm_causal.threads import one_thread
 
 FEWEST_ROWS = 20
 Progress = Callable[[float, str], None]
 
 
+@one_thread()
 def analyze(
     table: CausalTable,
     graph: CausalGraph | None = None,

@@ -82,7 +82,7 @@ class Variable:
     @property
     def is_real(self) -> bool:
         """Whether the support is the whole real space."""
-        return self.support is constraints.real
+        return isinstance(self.support, type(constraints.real))  # a copied energy has a copied support
 
     def check(self, name: str, rows: Tensor) -> None:
         """Refuse rows outside the support.

@@ -140,7 +140,7 @@ def _in_words(table: CausalTable, effects: dict[str, dict[str, Any]], sensitivit
     if holds_zero(found):
         said.insert(1, "Its interval holds zero even if nothing is hidden.")
     if "experiment" in effects:
-        said.append(f"The experiment found {effects['experiment']['estimate']:,.5g}.")
+        said.append(f"The experiment found {amount(effects['experiment']['estimate'])}.")
     return " ".join(said)
 
 
@@ -155,8 +155,13 @@ def _compared(sensitivity: dict[str, Any]) -> str:
         return ""
     worst = min(once, key=lambda row: row["adjusted_estimate"] * math.copysign(1, estimate))
     left = worst["adjusted_estimate"]
-    return f"; one as strong as {worst['benchmark']} would leave {left:,.5g} of it"
+    return f"; one as strong as {worst['benchmark']} would turn it into {amount(left)}"
 
 
 def _number(row: dict[str, Any]) -> str:
-    return f"{row['estimate']:,.5g} ({row['level']:.0%} interval {row['lower']:,.5g} to {row['upper']:,.5g})"
+    return f"{amount(row['estimate'])} ({row['level']:.0%} interval {amount(row['lower'])} to {amount(row['upper'])})"
+
+
+def amount(value: float) -> str:
+    """A number in a sentence: whole from a hundred on, else three digits."""
+    return (f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}").replace("-", "\N{MINUS SIGN}")

@@ -28,7 +28,7 @@ from ebm_causal.sensitivity import LinearSensitivity, OmittedVariableBias
 HEAVY, LOPSIDED = 1.0, 0.5  # excess kurtosis and skewness of the regression's residuals
 WIDE = 60  # covariate columns beyond which two scores stand for them
 WEAKEST, STRONGEST, UNKNOWN = 0.01, 0.5, 0.1  # prior means of a partial R^2
-FEW_ROWS = 5000
+DRAWS = 32  # strengths from the prior; half as many on a lattice of two dimensions
 Progress = Callable[[float, str], None]
 
 
@@ -87,7 +87,7 @@ def fit_hidden(
         energy, data, method=method, fixed=HELD, seed=seed,
         progress=lambda share, what: progress(0.3 * share, f"fitting the latent energy: {what}"),
     )  # fmt: skip
-    draws = strengths or (64 if table.rows <= FEW_ROWS and latent_dim == 1 else 32 if latent_dim == 1 else 16)
+    draws = strengths or (DRAWS if latent_dim == 1 else DRAWS // 2)
     fits = fit_over_strengths(
         base, prior, draws=draws, seed=seed, progress=lambda share, what: progress(0.3 + 0.7 * share, what)
     )

@@ -11,11 +11,11 @@ from ebm_causal.data import CausalTable
 from ebm_causal.energies import BernoulliCost, SquaredError, mechanisms_of
 from ebm_causal.findings.hidden import Hidden
 from ebm_causal.findings.question import latent_name
-from ebm_causal.uncertainty import FisherInformation, fisher_information, propagate_variance
+from ebm_causal.uncertainty import fisher_information, propagate_variance
 
 LATENT_DRAWS = 8
 FEWEST_ROWS = 4000
-VISIBLE = 0.05  # of a direction's length
+VISIBLE = 0.01  # against the strengths' part of a direction, of length one
 STRENGTHS = {
     "t.decoder.strengths.treatment": "strength toward",
     "t.decoder.strengths.outcome": "strength toward",
@@ -61,18 +61,37 @@ def fisher_section(table: CausalTable, hidden: Hidden, seed: int) -> dict[str, A
         found = fisher_information(
             fit.energy, over=("t", "y"), kind="observed", data=dict(fit.data), beta=fit.beta
         )
-    known = prior_precision(hidden)
-    names = [_readable(name, table, hidden) for name in found.names]
-    blind = int((found.eigenvalues < known).sum())
+    known, names = prior_precision(hidden), [_readable(name, table, hidden) for name in found.names]
+    held = [i for i, name in enumerate(found.names) if name in STRENGTHS]
+    blind = [d for d in _about_strengths(found.matrix, held) if d[0] < known]
     return {
         "kind": f"{found.kind}, simulated" if given else found.kind,
         "names": names,
-        "rank": len(names) - blind,
+        "rank": len(names) - len(blind),
         "size": len(names),
         "smallest_eigenvalue": found.smallest_eigenvalue,
-        "unidentified": _blind(found, names, blind),
-        "text": _words(table, found, blind, known),
+        "unidentified": [
+            {"eigenvalue": value, "direction": _visible(names, direction)} for value, direction in blind
+        ],
+        "text": _words(table, len(blind), known),
     }
+
+
+def _about_strengths(matrix: Tensor, held: list[int]) -> list[tuple[float, Tensor]]:
+    r"""What the data say of the two strengths once all else is fitted, :math:`I_{ss} - I_{so}I_{oo}^{-1}I_{os}`, by direction.
+
+    Each direction is given in all parameters: how the others move along with the strengths where the
+    likelihood falls least. The strengths' part has length one.
+    """
+    others = [i for i in range(len(matrix)) if i not in held]
+    follow = -torch.linalg.solve(matrix[others][:, others], matrix[others][:, held])
+    values, vectors = torch.linalg.eigh(matrix[held][:, held] + matrix[held][:, others] @ follow)
+    found = []
+    for value, vector in zip(values.tolist(), vectors.T, strict=True):
+        direction = torch.zeros(len(matrix), dtype=matrix.dtype)
+        direction[held], direction[others] = vector, follow @ vector
+        found.append((value, direction))
+    return found
 
 
 def prior_precision(hidden: Hidden) -> float:
@@ -83,25 +102,27 @@ def prior_precision(hidden: Hidden) -> float:
     )
 
 
-def _blind(found: FisherInformation, names: list[str], count: int) -> list[dict[str, Any]]:
-    vectors = torch.linalg.eigh(found.matrix)[1]
-    rows = []
-    for i in range(count):
-        largest = {n: w for n, w in zip(names, vectors[:, i].tolist(), strict=True) if abs(w) >= VISIBLE}
-        rows.append({"eigenvalue": float(found.eigenvalues[i]), "direction": largest})
-    return rows
+def _visible(names: list[str], direction: Tensor) -> dict[str, float]:
+    return {
+        name: weight for name, weight in zip(names, direction.tolist(), strict=True) if abs(weight) >= VISIBLE
+    }
 
 
-def _words(table: CausalTable, found: FisherInformation, blind: int, known: float) -> str:
+def _words(table: CausalTable, blind: int, known: float) -> str:
     if blind == 0:
         return (
-            "The data inform every direction more than the prior does, but those of the confounder's strength only through the "
-            "form of the mechanisms, which is an assumption: the strengths keep their prior."
+            "Once all else is fitted, the data inform both strengths of the confounder more than their prior does, but only "
+            "through the form of the mechanisms, which is an assumption: the strengths keep their prior."
         )
+    which = (
+        "neither strength of the confounder"
+        if blind == 2
+        else "one combination of the confounder's two strengths not"
+    )
     return (
-        f"In {blind} of {len(found.names)} directions all {table.rows:,} rows together inform the parameters less than the prior of the "
-        f"confounder's strength does (eigenvalues below {known:.2g}, strengths as log-odds of a partial R²): how strong "
-        "the confounder is, is not identified, and what little information there is comes from the form of the mechanisms."
+        f"Once all else is fitted, all {table.rows:,} rows together inform {which} as much as its prior does "
+        f"(eigenvalue below {known:.2g}, strengths as log-odds of a partial R²). How strong the confounder is, is not "
+        "identified; what little information there is comes from the form of the mechanisms. A direction shows what moves along."
     )
 
 

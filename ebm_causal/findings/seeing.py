@@ -10,6 +10,7 @@ from ebm_causal.findings.hidden import Hidden
 from ebm_causal.intervention import Draws, interventional, observational
 
 DRAWS = 40_000
+ROUNDING = 1e-9  # relative: a linear effect has no Monte Carlo error but this
 
 
 def seeing_section(table: CausalTable, hidden: Hidden, seed: int) -> dict[str, Any]:
@@ -66,8 +67,11 @@ def _sides(hidden: Hidden, query: str, seen: Draws, done: Draws) -> dict[str, An
 def _contrasts(hidden: Hidden, seen: Draws, done: Draws) -> dict[str, Any]:
     scale, found = hidden.standardized.outcome_scale, {}
     for name, draws in (("seen", seen), ("done", done)):
-        difference, error = draws.contrast(len(draws.mean) - 1, 0)
-        found[name] = {"mean": scale * float(difference[0]), "standard_error": scale * float(error[0])}
+        difference, error = (scale * float(part[0]) for part in draws.contrast(len(draws.mean) - 1, 0))
+        found[name] = {
+            "mean": difference,
+            "standard_error": error if error > ROUNDING * abs(difference) else 0.0,
+        }
     gap = found["seen"]["mean"] - found["done"]["mean"]
     error = math.hypot(found["seen"]["standard_error"], found["done"]["standard_error"])
     return found | {"gap": {"mean": gap, "standard_error": error}}

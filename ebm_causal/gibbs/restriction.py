@@ -229,7 +229,7 @@ def values_of(variable: Variable) -> tuple[float, ...] | None:
     """The values that each coordinate may take, or None for a continuum."""
     if isinstance(variable.support, FiniteSupport):
         return variable.support.values
-    return (0.0, 1.0) if variable.support is constraints.boolean else None
+    return (0.0, 1.0) if isinstance(variable.support, type(constraints.boolean)) else None
 
 
 def _like(energy: Energy) -> Tensor:

@@ -54,7 +54,7 @@ class Optimum:
         flat: The parameters.
         value: The objective there.
         curvature: Minus its Hessian, or None where there are too many parameters.
-        decrement: The estimated distance to the optimum, in posterior standard deviations; None without curvature.
+        decrement: The estimated distance to the optimum, in posterior standard deviations; None if not known.
         converged: Whether that distance is small, or, without curvature, whether the optimizer says so.
         evaluations: How many values and gradients it took.
         resolved: Whether every row's lattice passed its check at the end.
@@ -77,6 +77,7 @@ def maximize(
     steps: int = 500,
     whitening: Tensor | None = None,
     curved: bool = True,
+    tolerance: float = 1e-3,
     report: Callable[[int, float], None] | None = None,
 ) -> Optimum:
     """Maximize from the energy's current parameters; the lattices are laid anew after every round.
@@ -86,6 +87,7 @@ def maximize(
         steps: The most iterations in all.
         whitening: A matrix L with L L' near the inverse curvature; the identity where None.
         curved: Whether to compute the curvature at the end (and to polish with it).
+        tolerance: How near the optimum is near enough, in posterior standard deviations.
         report: Told the number of evaluations and the value, now and then.
 
     Returns:
@@ -94,29 +96,41 @@ def maximize(
     Raises:
         ConvergenceError: If the objective is not finite at the start.
     """
-    history, used = [], 0
+    history: list[float] = []
+    used = 0
     curved = curved and len(objective.parameters) <= MOST_CURVED
     known = whitening is not None
     for turn in range(ROUNDS):
         resolved = objective.likelihood.adapt()
-        history.append(float(objective.value().detach()))
-        if turn > 0 and (used >= steps or history[-1] - history[-2] < 1e-4):
+        value, gradient = objective.value_and_gradient(objective.parameters.get())
+        history.append(value)
+        if turn > 0 and (used >= steps or _still(history, gradient, whitening if known else None, tolerance)):
             break
         if curved and not known:
             whitening = whiten(objective.curvature(), FLOORS[min(turn, 1)])
             known = turn > 0
-        used += _round(objective, whitening, max(steps - used, 10), report)
+        used += _round(objective, whitening, (max(steps - used, 10), tolerance), report)
     return _ended(objective, curved, whitening, (used, resolved, tuple(history)))
 
 
+def _still(history: list[float], gradient: Tensor, whitening: Tensor | None, tolerance: float) -> bool:
+    """Whether a new round would gain nothing: the slope in posterior standard deviations, or the last gain in nats."""
+    if whitening is not None:
+        return float((whitening.mT @ gradient).norm()) < tolerance
+    return history[-1] - history[-2] < tolerance**2
+
+
 def whiten(curvature: Tensor, floor: float = 1e-8) -> Tensor:
-    """A matrix L with L L' = curvature^-1, flat and indefinite directions held at a floor: for steps, not for statistics."""
+    """A matrix L with L L' = curvature^-1, flat and indefinite directions held at a floor: for steps alone."""
     values, vectors = torch.linalg.eigh(curvature)
     return vectors / values.abs().clamp_min(floor * float(values.abs().max())).sqrt()
 
 
 def _round(
-    objective: Objective, whitening: Tensor | None, steps: int, report: Callable[[int, float], None] | None
+    objective: Objective,
+    whitening: Tensor | None,
+    limits: tuple[int, float],
+    report: Callable[[int, float], None] | None,
 ) -> int:
     start = objective.parameters.get()
     if not len(start):
@@ -135,11 +149,11 @@ def _round(
         slope = gradient if whitening is None else whitening.mT @ gradient
         return -value, -slope.numpy()
 
-    tolerance = {"maxiter": steps, "ftol": 1e-11, "gtol": 1e-4, "maxcor": 20}
-    found = scipy_minimize(negative, np.zeros(len(start)), jac=True, method="L-BFGS-B", options=tolerance)
+    options = {"maxiter": limits[0], "ftol": 1e-11, "gtol": 0.1 * limits[1], "maxcor": 20}
+    found = scipy_minimize(negative, np.zeros(len(start)), jac=True, method="L-BFGS-B", options=options)
     step = torch.as_tensor(found.x)
-    objective.parameters.set(start + (step if whitening is None else whitening @ step))
-    objective.parameters.make_scales_positive()
+    end = start + (step if whitening is None else whitening @ step)
+    objective.parameters.set(objective.parameters.with_positive_scales(end))
     return count
 
 

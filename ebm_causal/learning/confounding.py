@@ -27,6 +27,7 @@ from ebm_causal.learning.implied import average_effect, implied_strength
 
 HELD = ("t.decoder.strengths.treatment", "t.decoder.strengths.outcome")
 STRONGEST = 0.95
+NEAR = 0.01  # posterior standard deviations: how near its optimum each fit ends
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,7 +173,7 @@ def _objective(fit: Fit) -> Objective:
 
 
 def _one(objective: Objective, whitening: Tensor) -> tuple[float, float, bool, tuple[float, float]]:
-    found = maximize(objective, whitening=whitening, curved=False)
+    found = maximize(objective, whitening=whitening, curved=False, tolerance=NEAR)
     energy, rows = objective.likelihood.energy, objective.likelihood.whole.given
     effect = average_effect(energy, rows)
     slope = objective.parameters.gradient(effect)

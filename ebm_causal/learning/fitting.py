@@ -15,6 +15,7 @@ from torch.distributions import Distribution, Normal
 from ebm_causal.energies import Energy, find_parameters, latents_of
 from ebm_causal.errors import ArgumentError, EnergyError
 from ebm_causal.inference import (
+    AmortizedGuide,
     MarginalLikelihood,
     Objective,
     Optimum,
@@ -26,6 +27,7 @@ from ebm_causal.inference import (
 from ebm_causal.learning.fits import Fit, FitDiagnostics
 from ebm_causal.learning.rows import rows_of
 from ebm_causal.shapes import check_beta
+from ebm_causal.threads import one_thread
 
 DEFAULT_PRIOR = Normal(0.0, 10.0)
 Progress = Callable[[float, str], None]
@@ -74,6 +76,7 @@ class Task:
         return torch.stack(terms).sum()
 
 
+@one_thread()
 def fit(
     energy: Energy,
     data: Mapping[str, object] | pd.DataFrame,
@@ -181,7 +184,7 @@ def _task(
             "the energy has no parameter to learn: its callables are not nn.Modules, or all is fixed."
         )
     given = {find_parameters(own, [name])[0]: law for name, law in (priors or {}).items()}
-    default = {name: DEFAULT_PRIOR for name in parameters.names} if method == "mcmc" else {}
+    default = dict.fromkeys(parameters.names, DEFAULT_PRIOR) if method == "mcmc" else {}
     return Task(
         energy=own, rows=rows, latents=latents, parameters=parameters, priors={**default, **given},
         beta=beta, seed=seed, progress=progress,
@@ -285,15 +288,23 @@ def _amortized(task: Task, steps: int, rate: float) -> Fit:
     )
 
 
-def _fit(task: Task, method: str, guide: str, **found: object) -> Fit:
-    defaults: dict[str, object] = {
-        "curvature": None,
-        "draws": None,
-        "chain_statistics": {},
-        "log_likelihood": None,
-    }
+def _fit(
+    task: Task,
+    method: str,
+    guide: str,
+    *,
+    diagnostics: FitDiagnostics,
+    mean: Tensor,
+    curvature: Tensor | None = None,
+    draws: Tensor | None = None,
+    chain_statistics: Mapping[str, np.ndarray] | None = None,
+    log_likelihood: Tensor | None = None,
+    network: AmortizedGuide | None = None,
+) -> Fit:
     return Fit(
         energy=task.energy, method=method, guide=guide, labels=task.parameters.labels, data=task.rows,
         latents=task.latents, beta=task.beta, seed=task.seed,
-        priors={name: str(law) for name, law in task.priors.items()}, **{**defaults, **found},
+        priors={name: str(law) for name, law in task.priors.items()}, diagnostics=diagnostics, mean=mean,
+        curvature=curvature, draws=draws, chain_statistics=chain_statistics or {}, network=network,
+        log_likelihood=log_likelihood,
     )  # fmt: skip

@@ -11,7 +11,9 @@ from ebm_causal.sampling.lattice import Lattice, RowEnergy, unit_indices
 
 DROP = 32.0
 COARSE = {1: 33, 2: 17}
-MOST = {1: 1025, 2: 129}
+MOST = {1: 1025, 2: 513}
+MANY = 1_000_000  # points times rows, beyond which a lattice in the plane has at most FAIR points per axis
+FAIR = 129
 FEWEST = 9
 REFINEMENTS = 4
 SHRINK = 0.45  # less than half, so that a box which doubles does not shrink back
@@ -47,7 +49,6 @@ def adapt_lattice(
         step: The lattice's step in local standard deviations.
         levels: How often the box may change before a row is given up (``resolved`` is then False).
         drop: Energies so far above the minimum are left out: a relative mass of exp(-drop).
-
         coarse: Points per axis of the first look; fewer serve where the center and scale are known well.
 
     Returns:
@@ -66,15 +67,18 @@ def adapt_lattice(
                 break
             box = _moved(box, look)
         settled = look.settled
-        box = replace(box, low=_where(settled, look.low, box.low), high=_where(settled, look.high, box.high))
         for _ in range(REFINEMENTS):
-            needed = look.needed(settled, step)
-            if 0.9 * needed <= look.lattice.per_axis <= 1.3 * needed:
+            here, tightened = (
+                look.needed(settled, step, torch.ones_like(look.local)),
+                look.needed(settled, step, look.shrunk),
+            )
+            if 0.9 * here <= look.lattice.per_axis <= 1.3 * tightened:
                 break
-            look = _look(energy, box, needed, drop)
-        resolved = settled & (look.local * step >= 0.8)
-        lattice = replace(look.lattice, resolved=resolved)
-        return lattice
+            box = replace(
+                box, low=_where(settled, look.low, box.low), high=_where(settled, look.high, box.high)
+            )
+            look = _look(energy, box, tightened, drop)
+        return replace(look.lattice, resolved=settled & (look.local * step >= 0.8))
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,14 +108,21 @@ class _Look:
     high: Tensor
     touches: Tensor  # [rows, 2 * dim], whether they reach the box's edges
     local: Tensor  # [rows], the smallest local standard deviation in steps
+    shrunk: Tensor  # [rows], how wide the box that holds the mass is, against the box that was looked at
     settled: Tensor  # [rows]
 
-    def needed(self, rows: Tensor, step: float) -> int:
-        """Points per axis for a step that is this fraction of the local standard deviations."""
-        dim = self.lattice.dim
-        sharp = float(self.local[rows].min()) if bool(rows.any()) else math.inf
-        needed = math.ceil((self.lattice.per_axis - 1) / (step * sharp)) + 1
-        return min(max(needed, FEWEST), MOST[dim])
+    def needed(self, rows: Tensor, step: float, shrunk: Tensor) -> int:
+        """Points per axis for a step that is this fraction of the local deviations, over a box shrunk so far."""
+        if not bool(rows.any()):
+            return FEWEST
+        dim, intervals = self.lattice.dim, self.lattice.per_axis - 1
+        needed = math.ceil(float((intervals * shrunk / (step * self.local))[rows].max())) + 1
+        return min(max(needed, FEWEST), _most(dim, len(self.local)))
+
+
+def _most(dim: int, rows: int) -> int:
+    """The most points per axis: fewer for many rows, so that memory stays bounded."""
+    return MOST[dim] if dim == 1 else min(MOST[dim], max(FAIR, math.isqrt(MANY // rows)))
 
 
 def _look(energy: RowEnergy, box: _Box, per_axis: int, drop: float) -> _Look:
@@ -126,7 +137,8 @@ def _look(energy: RowEnergy, box: _Box, per_axis: int, drop: float) -> _Look:
     low, high = _bounds(keep, coordinates, (box.low, box.high))
     touches = torch.cat([low <= box.low + 0.5 * width, high >= box.high - 0.5 * width], -1)
     low, high = low - width, high + width
-    shrinks = ((high - low) < SHRINK * (box.high - box.low)).any(-1)
+    ratio = (high - low) / (box.high - box.low)
+    shrinks = (ratio < SHRINK).any(-1)
     still = ~touches.any(-1) & ~shrinks & energies.isfinite().any(0)
     cell = box.frame * width[:, None, :]
     lattice = Lattice(
@@ -134,7 +146,7 @@ def _look(energy: RowEnergy, box: _Box, per_axis: int, drop: float) -> _Look:
         log_cell=torch.linalg.det(cell).abs().log(), resolved=still,
     )  # fmt: skip
     local = 1 / sharpest.clamp_min(1e-12).sqrt()
-    return _Look(lattice, keep, low, high, touches, local, still & (box.turns == TURNS))
+    return _Look(lattice, keep, low, high, touches, local, ratio.amax(-1), still & (box.turns == TURNS))
 
 
 def _moved(box: _Box, look: _Look) -> _Box:
