@@ -126,7 +126,7 @@ class Energy(nn.Module):
 
         return graph_of(self)
 
-    def forward(self, **values: Tensor) -> Tensor:
+    def forward(self, **values: object) -> Tensor:
         """The energy of each row.
 
         Raises:

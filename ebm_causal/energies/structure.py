@@ -1,9 +1,11 @@
 """What an energy's factors say together: the graph, the latents, the order of causes, the parameters' names."""
 
+import itertools
 from collections.abc import Iterable, Mapping
 
 import networkx as nx
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from ebm_causal.energies.energies import Energy, Factor, FunctionFactor
 from ebm_causal.energies.mechanisms import LocalNormalizer, Mechanism
@@ -105,6 +107,14 @@ def unclamped(energy: Energy) -> Energy:
     opened = Energy(energy.factors.values())
     opened.learn_dims_of(energy)
     return opened
+
+
+def like_of(energy: Energy) -> Tensor:
+    """A tensor of the dtype and device that an energy's arrays have; float64 where it holds none."""
+    for tensor in itertools.chain(energy.parameters(), energy.buffers()):
+        if tensor.is_floating_point() and tensor.ndim > 0:
+            return tensor.detach()
+    return torch.zeros(1, dtype=torch.float64)
 
 
 def named_parameters(energy: Energy) -> Mapping[str, nn.Parameter]:

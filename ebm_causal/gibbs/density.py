@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import torch
 from pyro.distributions import TorchDistribution
+from pyro.distributions.torch_distribution import TorchDistributionMixin
 from torch import Tensor
 from torch.distributions import constraints
 
@@ -91,7 +92,7 @@ class GibbsDensity(TorchDistribution):
         exact = exactly(self._joint)
         if exact is not None:
             return exact
-        if self._joint.served:
+        if not self._nests:
             return log_integral(self._joint)
         lattice = self._nested()
         value = lattice.log_partition(self._marginal(lattice.points))
@@ -151,14 +152,14 @@ class GibbsDensity(TorchDistribution):
         law = self._normal()
         if law is not None:
             return law.sample((draws,)).reshape(draws, self._joint.rows, self._width)
-        if not self._joint.served:
+        if self._nests:
             return self._nested().draw(self._marginal, draws, generator)
         lattice = self._joint.quadrature()
         if self._joint.finite:
             return lattice.choose(draws, generator)
         return self._joint.to_support(lattice.draw(self._joint, draws, generator))[0]
 
-    def _normal(self) -> TorchDistribution | None:
+    def _normal(self) -> TorchDistributionMixin | None:
         """The density's closed form, for one variable of a ``LinearGaussianEnergy``."""
         if not isinstance(self.energy, LinearGaussianEnergy):
             return None
@@ -171,13 +172,22 @@ class GibbsDensity(TorchDistribution):
             return None
         return law.expand((self._joint.rows,))
 
+    @property
+    def _nests(self) -> bool:
+        """Whether a lattice over the variable serves, with one over the latents at each of its points.
+
+        That resolves curved and narrow joint densities which no box around both does.
+        """
+        if self.latents and self._width <= 2 and all(self.energy.variables[name].is_real for name in self.over):
+            return True
+        if self._joint.served:
+            return False
+        raise EnergyError(
+            f"the density over {list(self.over)} (dimension {self._width}, latents {list(self.latents)}) cannot "
+            "be normalized or drawn from by a lattice, which serves one or two real dimensions."
+        )
+
     def _nested(self) -> Lattice:
-        """A lattice over the variable, with a lattice over the latents at each of its points."""
-        if self._width > 2 or any(not self.energy.variables[name].is_real for name in self.over):
-            raise EnergyError(
-                f"the density over {list(self.over)} (dimension {self._width}, latents {list(self.latents)}) cannot "
-                "be normalized or drawn from by a lattice, which serves one or two real dimensions."
-            )
         return adapt_lattice(self._marginal, self._joint.rows, self._width, like=self._joint.like)
 
     def _marginal(self, points: Tensor) -> Tensor:

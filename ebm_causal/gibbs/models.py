@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import pyro
 import torch
 from pyro.distributions import TorchDistribution
+from pyro.distributions.torch_distribution import TorchDistributionMixin
 from torch import Tensor
 from torch.distributions import constraints
 
@@ -15,6 +16,7 @@ from ebm_causal.energies import (
     Mechanism,
     Regularizer,
     causal_order,
+    like_of,
     mechanisms_of,
     prior_groups,
     undirected_of,
@@ -110,7 +112,7 @@ def pyro_model(
         _refuse_foreign_parameters(energy)
         known = _checked_data(energy, data)
         size = common_rows(known) if known else (rows or 1)
-        like = next(iter(known.values()), torch.zeros((), dtype=torch.float64))
+        like = next(iter(known.values()), like_of(energy))
         values: dict[str, Tensor] = dict(energy.clamped)
         with pyro.plate("rows", size, dim=-1):
             for name in order:
@@ -127,7 +129,7 @@ def _checked_data(energy: Energy, data: dict[str, Tensor]) -> dict[str, Tensor]:
             raise EnergyError(
                 f"unknown variable {name!r}; the energy's variables are {list(energy.variables)}."
             )
-        known[name] = as_rows(name, value, energy.variables[name].shape)
+        known[name] = as_rows(name, value, energy.variables[name].shape, like_of(energy))
         energy.variables[name].check(name, known[name])
     return known
 
@@ -162,7 +164,7 @@ def _site(
 
 def site_law(
     energy: Energy, name: str, values: dict[str, Tensor], setting: tuple[float, Tensor]
-) -> TorchDistribution | None:
+) -> TorchDistributionMixin | None:
     """The law of one variable given its parents' values; None where it has none of its own."""
     beta, like = setting
     mechanism = mechanisms_of(energy).get(name)

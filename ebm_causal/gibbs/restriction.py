@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.distributions import biject_to, constraints
 
-from ebm_causal.energies import Energy, FiniteSupport, Variable, latents_of, regularizers_of, unclamped
+from ebm_causal.energies import Energy, FiniteSupport, Variable, latents_of, like_of, regularizers_of, unclamped
 from ebm_causal.errors import EnergyError
 from ebm_causal.sampling import Lattice, adapt_lattice
 from ebm_causal.shapes import as_names, as_rows, check_beta, common_rows
@@ -169,7 +169,7 @@ def restrict(
     if missing:
         raise EnergyError(f"{missing[0]!r} is neither in over nor in given; put it into one of them.")
     floats = [v for v in held.values() if isinstance(v, Tensor) and v.is_floating_point()]
-    like = floats[0] if floats else _like(energy)
+    like = floats[0] if floats else like_of(energy)
     rows = {name: as_rows(name, value, known[name].shape, like) for name, value in held.items()}
     for name, value in rows.items():
         known[name].check(name, value)
@@ -231,9 +231,3 @@ def values_of(variable: Variable) -> tuple[float, ...] | None:
         return variable.support.values
     return (0.0, 1.0) if isinstance(variable.support, type(constraints.boolean)) else None
 
-
-def _like(energy: Energy) -> Tensor:
-    for tensor in itertools.chain(energy.parameters(), energy.buffers()):
-        if tensor.is_floating_point() and tensor.ndim > 0:
-            return tensor
-    return torch.zeros((), dtype=torch.float64)

@@ -27,7 +27,7 @@ class ParameterDraws:
         ess_tail: Tail effective sample size, per parameter.
         divergences: How many proposals diverged after warm-up.
         moved: The share of draws in which each chain moved.
-        lattice_error: By how much the log likelihood at some draws changes, in nats, when the lattices are laid anew.
+        lattice_error: By how many nats the log likelihood at some draws changes when the lattices are laid anew.
         optimum: The mode that the chains started around.
     """
 
@@ -56,7 +56,7 @@ def sample_parameters(
         objective: The log likelihood plus the log prior.
         counts: Chains, warm-up iterations and draws of each chain.
         seed: Drives all randomness.
-        kernel: ``hmc`` (all chains start around the mode, whitened by its curvature) or ``pyro-nuts``, the reference.
+        kernel: ``hmc`` (all chains start around the mode, whitened by its curvature), or ``pyro-nuts``.
         steps: The most iterations for finding the mode.
         report: Told the iterations done and their number.
 
@@ -79,10 +79,9 @@ def sample_parameters(
 
     run = _run_hmc if kernel == "hmc" else _run_nuts
     whitened, divergences, moved = run(potential, len(optimum.flat), counts, generator, report)
-    draws = optimum.flat + whitened @ whitening.mT
+    draws = objective.parameters.with_positive_scales(optimum.flat + whitened @ whitening.mT)
     error = _lattice_error(objective, draws)
     objective.parameters.set(draws.mean((0, 1)))
-    objective.parameters.make_scales_positive()
     return ParameterDraws(
         draws=draws, **chain_statistics(draws.numpy()), divergences=divergences, moved=moved,
         lattice_error=error, optimum=optimum,

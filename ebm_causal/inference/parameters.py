@@ -51,24 +51,19 @@ class ParameterVector:
             for tensor, part in zip(self.tensors, self._parts(flat), strict=True):
                 tensor.copy_(part.reshape(tensor.shape))
 
-    def make_scales_positive(self) -> None:
-        """Flip scales that an optimizer left negative: only their squares matter."""
-        with torch.no_grad():
-            for tensor in self.tensors:
-                if any(tensor is scale for scale in self._scales):
-                    tensor.abs_()
+    def with_positive_scales(self, flat: Tensor) -> Tensor:
+        """A flat vector, or several, with scales made positive: only their squares matter."""
+        parts = [
+            part.abs() if any(tensor is scale for scale in self._scales) else part
+            for tensor, part in zip(self.tensors, self._parts(flat), strict=True)
+        ]
+        return torch.cat(parts, -1) if parts else flat
 
     def gradient(self, value: Tensor) -> Tensor:
         """The gradient of a scalar with a graph; zeros for parameters that it does not use."""
         found = torch.autograd.grad(value, self.tensors, allow_unused=True)
         parts = [torch.zeros_like(t) if g is None else g for g, t in zip(found, self.tensors, strict=True)]
         return torch.cat([part.detach().reshape(-1).to(torch.float64) for part in parts])
-
-    def named(self, flat: Tensor) -> dict[str, Tensor]:
-        """A flat vector, or several ``[..., size]``, cut and shaped by name."""
-        parts = self._parts(flat)
-        shaped = (p.reshape(*flat.shape[:-1], *t.shape) for p, t in zip(parts, self.tensors, strict=True))
-        return dict(zip(self.names, shaped, strict=True))
 
     def _parts(self, flat: Tensor) -> tuple[Tensor, ...]:
         return torch.split(flat, [tensor.numel() for tensor in self.tensors], dim=-1)

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping
 
-import torch
 from torch import Tensor
 
 from ebm_causal.energies import (
@@ -11,6 +10,7 @@ from ebm_causal.energies import (
     LocalNormalizer,
     Mechanism,
     Regularizer,
+    like_of,
     mechanisms_of,
     undirected_of,
 )
@@ -77,7 +77,7 @@ def held_rows(energy: Energy, values: Mapping[str, object]) -> dict[str, Tensor]
                 f"unknown variable {name!r}; the energy's variables are {list(energy.variables)}."
             )
         variable = energy.variables[name]
-        held[name] = as_rows(name, value, variable.shape, like=torch.zeros((), dtype=torch.float64))
+        held[name] = as_rows(name, value, variable.shape, like=like_of(energy))
         variable.check(name, held[name])
         energy.learn_dim(name, held[name].shape[-1])
     return held

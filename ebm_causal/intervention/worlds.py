@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ebm_causal.energies import Energy, Mechanism, causal_order, latents_of, mechanisms_of, normalized
+from ebm_causal.energies import Energy, Mechanism, causal_order, latents_of, like_of, mechanisms_of, normalized
 from ebm_causal.errors import EnergyError
 from ebm_causal.gibbs import restrict, site_law
 from ebm_causal.inference import draw_rows
@@ -88,7 +88,7 @@ def causes(
             raise EnergyError(
                 f"{name!r} has neither a mechanism nor a prior: give data={{...}} with its values."
             )
-        law = site_law(energy, name, {}, (setting.beta, _like(held)))
+        law = site_law(energy, name, {}, (setting.beta, next(iter(held.values()), like_of(energy))))
         if law is not None:
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(_seed(setting.generator))
@@ -182,10 +182,6 @@ def _from_rows(setting: Setting, data: Mapping[str, object]) -> dict[str, Tensor
         place = torch.arange(draws) if draws < rows else order
         found |= whole.split(points[turn, place][:, None])
     return found
-
-
-def _like(held: Mapping[str, Tensor]) -> Tensor:
-    return next(iter(held.values()), torch.zeros((), dtype=torch.float64))
 
 
 def _seed(generator: torch.Generator) -> int:

@@ -12,10 +12,13 @@ from torch import Tensor
 from ebm_causal.calculus import spectrum
 from ebm_causal.energies import Energy, named_parameters, normalized
 from ebm_causal.errors import ArgumentError
-from ebm_causal.gibbs import GibbsDensity, restrict
+from ebm_causal.gibbs import restrict
 from ebm_causal.inference import AmortizedGuide, draw_rows, inference_data
+from ebm_causal.learning.predicting import log_likelihood_at, predictive_draws
 
 CHAIN_COLUMNS = ("r_hat", "ess_bulk", "ess_tail")
+NO_SPREAD = "a point: this method computes no standard deviation"
+CHEAP = 2_000_000  # log likelihoods of rows that are computed for ArviZ without being asked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +52,7 @@ class Fit:
     Attributes:
         energy: A copy of the energy at the fitted parameters (for ``mcmc`` at the posterior mean).
         method: ``map``, ``svi`` or ``mcmc``.
-        guide: What stands for the posterior of the latents: ``collapsed`` (a lattice per row, exact) or ``amortized``.
+        guide: What stands for the posterior of the latents: ``collapsed`` (a lattice per row) or ``amortized``.
         labels: One per parameter coordinate.
         mean: The parameters, flat, in the order of ``labels``.
         curvature: The observed information of the parameters, latents integrated out, prior included;
@@ -95,13 +98,17 @@ class Fit:
         return (vectors / values) @ vectors.mT if rank == len(values) else None
 
     def summary(self) -> pd.DataFrame:
-        """Mean and standard deviation of each parameter, with R-hat and effective sample sizes where there are chains.
+        """Mean and standard deviation of each parameter, R-hat and effective sample sizes where there are chains.
 
-        A parameter that the data do not identify has standard deviation ``inf``; where none was computed it is missing.
+        A parameter that the data do not identify has standard deviation ``inf``. Where none was computed it is
+        missing, and the column ``note`` says why.
         """
-        frame = pd.DataFrame(
-            {"mean": self.mean.numpy(), "sd": self._standard_deviations()}, index=list(self.labels)
-        )
+        spread = self._standard_deviations()
+        frame = pd.DataFrame({"mean": self.mean.numpy(), "sd": spread}, index=list(self.labels))
+        if np.isnan(spread).any():
+            frame["note"] = NO_SPREAD
+        elif np.isinf(spread).any():
+            frame["note"] = np.where(np.isinf(spread), "not identified by the data", "")
         for column in CHAIN_COLUMNS:
             if column in self.chain_statistics:
                 frame[column] = self.chain_statistics[column]
@@ -110,8 +117,11 @@ class Fit:
     def to_arviz(self, draws: int = 200) -> Any:
         """Parameters, latents and per-row log likelihood for ArviZ.
 
+        The latents are drawn at the fitted parameters. For ``mcmc`` the log likelihood is that at each draw,
+        and left out where rows times draws exceed two millions.
+
         Args:
-            draws: Draws of the latents given the data at the fitted parameters.
+            draws: Draws of the latents, where there are no chains that say how many.
         """
         posterior: dict[str, np.ndarray] = {}
         if self.draws is not None:
@@ -123,9 +133,9 @@ class Fit:
             "posterior": posterior,
             "observed_data": {name: rows.numpy() for name, rows in self.data.items()},
         }
-        if self.draws is None and self.log_likelihood is not None:
-            shape = (chains, draws, len(self.log_likelihood))
-            groups["log_likelihood"] = {"rows": np.broadcast_to(self.log_likelihood.numpy(), shape).copy()}
+        likelihoods = self._log_likelihoods(chains, draws)
+        if likelihoods is not None:
+            groups["log_likelihood"] = {"rows": likelihoods.numpy()}
         return inference_data(groups)
 
     def latent_draws(self, draws: int = 200, chains: int = 1) -> dict[str, Tensor]:
@@ -134,7 +144,7 @@ class Fit:
             return {}
         generator = torch.Generator().manual_seed(self.seed)
         if self.network is not None:
-            return self._guide_draws(draws, chains, generator)
+            return _guide_draws(self.network, self.data, (draws, chains), generator)
         restriction = restrict(normalized(self.energy), self.latents, self.data, self.beta)
         points, _ = draw_rows(restriction, draws * chains, generator)
         shuffled = points[torch.randperm(draws * chains, generator=generator)]
@@ -153,18 +163,27 @@ class Fit:
 
         Raises:
             ArgumentError: If the query is among what is given.
+            EnergyError: If names or shapes do not fit, or no lattice serves what is hidden.
         """
         if query in given:
             raise ArgumentError(f"{query!r} is given; ask for a variable that is not.")
-        density = GibbsDensity(normalized(self.energy), over=query, given=given, beta=self.beta)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            return density.sample((draws,))
+        generator = torch.Generator().manual_seed(seed)
+        return predictive_draws(self.energy, query, given, self.beta, generator, draws=draws)
 
     def __repr__(self) -> str:
         state = "converged" if self.diagnostics.converged else "NOT converged"
         rows = next(iter(self.data.values())).shape[0]
-        return f"Fit(method={self.method!r}, rows={rows}, parameters={len(self.labels)}, {state}: {self.diagnostics.text})"
+        size = f"rows={rows}, parameters={len(self.labels)}"
+        return f"Fit(method={self.method!r}, {size}, {state}: {self.diagnostics.text})"
+
+    def _log_likelihoods(self, chains: int, draws: int) -> Tensor | None:
+        if self.log_likelihood is None:
+            return None
+        if self.draws is None:
+            return self.log_likelihood.expand(chains, draws, -1).clone()
+        if self.draws[..., 0].numel() * len(self.log_likelihood) > CHEAP:
+            return None
+        return log_likelihood_at(self.energy, self.labels, self.data, (self.latents, self.beta), self.draws)
 
     def _named(self, flat: Tensor) -> dict[str, Tensor]:
         named, found, start = named_parameters(self.energy), {}, 0
@@ -188,10 +207,13 @@ class Fit:
         touched = (vectors[:, null] ** 2).sum(-1) > 1e-8
         return torch.where(touched, torch.inf, variances.sqrt()).numpy()
 
-    def _guide_draws(self, draws: int, chains: int, generator: torch.Generator) -> dict[str, Tensor]:
-        found = {}
-        with torch.no_grad():
-            for name, (mean, scale) in self.network.moments(self.data).items():
-                shape = (chains, draws, *mean.shape)
-                found[name] = mean + scale * torch.randn(shape, generator=generator, dtype=mean.dtype)
-        return found
+
+def _guide_draws(
+    network: AmortizedGuide, data: Mapping[str, Tensor], counts: tuple[int, int], generator: torch.Generator
+) -> dict[str, Tensor]:
+    found, (draws, chains) = {}, counts
+    with torch.no_grad():
+        for name, (mean, scale) in network.moments(data).items():
+            shape = (chains, draws, *mean.shape)
+            found[name] = mean + scale * torch.randn(shape, generator=generator, dtype=mean.dtype)
+    return found

@@ -1,11 +1,12 @@
 """Data of a fit: a mapping or a DataFrame, as rows of each variable."""
 
+import re
 from collections.abc import Mapping
 
 import pandas as pd
 from torch import Tensor
 
-from ebm_causal.energies import Energy
+from ebm_causal.energies import Energy, like_of
 from ebm_causal.errors import EnergyError
 from ebm_causal.shapes import as_rows, common_rows
 
@@ -22,10 +23,11 @@ def rows_of(
         latents: The variables that are not in the data.
 
     Returns:
-        The rows. Columns of a frame that are no variables are left alone.
+        The rows, in the parameters' dtype. Columns of a frame that are no variables are left alone.
 
     Raises:
-        EnergyError: If a variable is missing or unknown, or rows do not match or are not finite.
+        EnergyError: If a variable is missing or unknown, or rows do not match, are not finite or are outside
+            the variable's support.
     """
     wanted = [name for name in energy.variables if name not in latents]
     given = _from_frame(data, wanted) if isinstance(data, pd.DataFrame) else dict(data)
@@ -38,8 +40,12 @@ def rows_of(
         raise EnergyError(
             f"data lack {missing[0]!r}; the energy needs {wanted}. Put it into latents if it is not observed."
         )
-    rows = {name: as_rows(name, given[name], energy.variables[name].shape) for name in wanted}
+    like = like_of(energy)
+    rows = {
+        name: as_rows(name, given[name], energy.variables[name].shape, like).to(like) for name in wanted
+    }
     for name, value in rows.items():
+        energy.variables[name].check(name, value)
         energy.learn_dim(name, value.shape[-1])
     if not rows or common_rows(rows) < 1:
         raise EnergyError("a fit needs data: got no rows.")
@@ -49,9 +55,12 @@ def rows_of(
 def _from_frame(frame: pd.DataFrame, wanted: list[str]) -> dict[str, object]:
     found: dict[str, object] = {}
     for name in wanted:
-        several = [column for column in frame.columns if str(column).startswith(f"{name}[")]
+        numbered = [column for column in frame.columns if re.fullmatch(rf"{re.escape(name)}\[\d+\]", str(column))]
+        ordered = [f"{name}[{i}]" for i in range(len(numbered))]
         if name in frame.columns:
             found[name] = frame[name].to_numpy()
-        elif several:
-            found[name] = frame[several].to_numpy()
+        elif numbered and set(ordered) == set(numbered):
+            found[name] = frame[ordered].to_numpy()
+        elif numbered:
+            raise EnergyError(f"the columns of {name!r} must be {ordered}; got {sorted(map(str, numbered))}.")
     return found

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import pandas as pd
-import torch
 from torch import Tensor
 
 from ebm_causal.calculus import inverse_or_none, spectrum
@@ -125,7 +124,8 @@ def fisher_information(
 
     Example:
         >>> import ebm_causal as ec, torch
-        >>> energy = ec.LinearGaussianEnergy(torch.zeros(1, 1), torch.ones(1, 1))
+        >>> weight = torch.ones(1, 1, dtype=torch.float64)
+        >>> energy = ec.LinearGaussianEnergy(0 * weight, weight)
         >>> ec.fisher_information(energy, wrt="input_weight", given={"x": [[3.0]]}).matrix.round(decimals=6)
         tensor([[9.]], dtype=torch.float64)
 

@@ -1,0 +1,145 @@
+import math
+
+import pytest
+import torch
+
+import ebm_causal as ec
+from ebm_causal.errors import ArgumentError, ConvergenceError, EnergyError
+
+
+@pytest.fixture
+def energy():
+    return ec.energy(lambda y, z: ((y - z) ** 2).sum(-1) + 0.5 * (z**2).sum(-1), y=1, z=1)
+
+
+Y = torch.zeros(3, 1, dtype=torch.float64)
+
+
+def test_unknown_variables(energy):
+    with pytest.raises(EnergyError, match=r"unknown variable 'w'; the energy's variables are \['y', 'z'\]"):
+        ec.free_energy(energy, over="z", given={"y": Y, "w": Y})
+
+
+def test_a_variable_in_both(energy):
+    with pytest.raises(EnergyError, match="'y' stands in both over and given"):
+        ec.free_energy(energy, over=("y", "z"), given={"y": Y})
+
+
+def test_a_variable_in_neither(energy):
+    with pytest.raises(EnergyError, match="'y' is neither in over nor in given"):
+        ec.free_energy(energy, over="z")
+
+
+@pytest.mark.parametrize("beta", [0.0, -1.0, math.nan])
+def test_an_inverse_temperature_that_is_not_positive(energy, beta):
+    with pytest.raises(ArgumentError, match="beta is an inverse temperature and must be positive"):
+        ec.free_energy(energy, over="z", given={"y": Y}, beta=beta)
+    with pytest.raises(ArgumentError, match="must be positive"):
+        ec.GibbsDensity(energy, over="y", beta=beta)
+    with pytest.raises(ArgumentError, match="must be positive"):
+        ec.log_partition(energy, over=("y", "z"), beta=beta)
+    with pytest.raises(ArgumentError, match="must be positive"):
+        ec.sample(energy, over="z", given={"y": Y}, beta=beta)
+
+
+def test_no_temperature_at_all_where_a_density_is_asked_for(energy):
+    with pytest.raises(ArgumentError, match="must be positive and finite; got inf"):
+        ec.GibbsDensity(energy, over="y", beta=math.inf)
+    with pytest.raises(ArgumentError, match="closed form for a LinearGaussianEnergy only"):
+        ec.free_energy(energy, over="z", given={"y": Y}, beta=math.inf)
+
+
+def test_rows_that_are_not_finite_are_named(energy):
+    y = Y.clone()
+    y[1] = math.nan
+    with pytest.raises(EnergyError, match=r"'y' is not finite in 1 rows, the first of them \[1\]"):
+        ec.free_energy(energy, over="z", given={"y": y})
+    with pytest.raises(EnergyError, match="'y' is not finite"):
+        ec.GibbsDensity(energy, over="y").log_prob(y)
+
+
+def test_a_wrong_shape(energy):
+    with pytest.raises(EnergyError, match=r"'y' must be \[rows, 1\]; got \[3, 2\]"):
+        ec.free_energy(energy, over="z", given={"y": torch.zeros(3, 2)})
+
+
+def test_rows_that_do_not_match():
+    energy = ec.energy(lambda x, y, z: (x + y + z).squeeze(-1) ** 2, x=1, y=1, z=1)
+    with pytest.raises(EnergyError, match=r"the same number of rows; got \{'x': 2, 'y': 3\}"):
+        ec.free_energy(energy, over="z", given={"x": torch.zeros(2, 1), "y": torch.zeros(3, 1)})
+
+
+def test_a_value_outside_its_support():
+    spin = ec.energy(lambda s, z: (s * z + z**2).sum(-1), s=ec.Variable(1, ec.finite([-1, 1])), z=1)
+    with pytest.raises(EnergyError, match=r"'s' must be in its support, finite.*not in 1 rows, .*\[1\]: \[0.5\]"):
+        ec.free_energy(spin, over="z", given={"s": [[1.0], [0.5]]})
+
+
+def test_a_lattice_in_three_dimensions():
+    energy = ec.energy(lambda z: (z**2).sum(-1), z=3)
+    with pytest.raises(EnergyError, match="serves one or two real dimensions, and together they have dimension 3"):
+        ec.log_partition(energy, over="z")
+
+
+def test_finite_and_real_variables_in_one_lattice():
+    energy = ec.energy(lambda s, z: ((s - z) ** 2).sum(-1), s=ec.Variable(1, ec.finite([-1, 1])), z=1)
+    with pytest.raises(EnergyError, match=r"\['s'\] have finite support"):
+        ec.log_partition(energy, over=("s", "z"))
+
+
+def test_too_many_states():
+    energy = ec.energy(lambda s: s.sum(-1), s=ec.Variable(20, ec.finite([-1, 1])))
+    with pytest.raises(EnergyError, match="more than 65536 states"):
+        ec.log_partition(energy, over="s")
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        pytest.param(lambda y, z: ((y - z) ** 2).sum(), id="a scalar"),
+        pytest.param(lambda y, z: (y - z) ** 2, id="the last dimension kept"),
+        pytest.param(lambda y, z: torch.complex((y - z) ** 2, y - y).sum(-1), id="complex"),
+    ],
+)
+def test_factors_that_do_not_give_a_real_number_per_row(function):
+    energy = ec.energy(function, y=1, z=1)
+    with pytest.raises(EnergyError, match="must give one real number per row"):
+        ec.free_energy(energy, over="z", given={"y": Y})
+    with pytest.raises(EnergyError, match="must give one real number per row"):
+        ec.free_energy(energy, over="z", given={"y": Y[:1]})
+
+
+def test_an_energy_that_is_nowhere_finite():
+    energy = ec.energy(lambda z: z.squeeze(-1) * math.nan, z=1)
+    with pytest.raises(ConvergenceError, match=r"not finite in rows \[0\]"):
+        ec.log_partition(energy, over="z")
+
+
+def test_methods_that_do_not_serve(energy, unchecked):
+    with pytest.raises(ArgumentError, match="method='exact' serves a LinearGaussianEnergy"):
+        ec.free_energy(energy, over="z", given={"y": Y}, method="exact")
+    with pytest.raises(ArgumentError, match="method='exact' serves a LinearGaussianEnergy"):
+        ec.log_partition(energy, over=("y", "z"), method="exact")
+    for function in (ec.free_energy, ec.log_partition):
+        with pytest.raises(ArgumentError, match="must be 'auto', 'exact' or 'lattice'; got 'magic'"):
+            function(energy, over="z", given={"y": Y}, method="magic")
+
+
+def test_a_dimension_that_is_not_known_yet():
+    latent = ec.LatentEnergy(
+        lambda x: x, lambda h, z: h + z, ec.SquaredError(), ec.GaussianRegularizer(1)
+    )
+    with pytest.raises(EnergyError, match="dimension of 'y' is not known yet"):
+        ec.log_partition(latent, over=("y", "z"), given={"x": [[1.0]]})
+
+
+def test_a_density_that_no_lattice_normalizes():
+    energy = ec.energy(lambda y, z: ((y - z) ** 2).sum(-1), y=3, z=3)
+    with pytest.raises(EnergyError, match="cannot be normalized or drawn from by a lattice"):
+        ec.GibbsDensity(energy, over="y").sample()
+
+
+def test_what_is_neither_given_nor_latent():
+    y = ec.Mechanism("y", ("x", "z"), lambda x, z: x + z, ec.SquaredError())
+    with pytest.raises(EnergyError, match="'x' is neither given nor a latent of this energy: put it into given"):
+        ec.GibbsDensity(y + ec.GaussianRegularizer(1), over="y")
