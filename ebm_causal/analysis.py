@@ -105,8 +105,8 @@ def analyze(
     sensitivity = sensitivity_section(table, omitted, adjusted["regression"])
     sensitivity |= {"implied": implied_section(hidden, table), "refutations": refutations}
     notes = [*left_out, *omitted.warnings, *([skipped] if skipped else [])]
-    diagnostics = diagnostics_section(hidden, notes)
-    verdict = verdict_section(table, identification, (effects, sensitivity, diagnostics))
+    diagnostics, fisher = diagnostics_section(hidden, notes), fisher_section(table, hidden, seed)
+    verdict = verdict_section(table, identification, (effects, sensitivity, fisher, diagnostics))
     found = {
         "question": question_section(table, graph),
         "identification": identification,
@@ -114,7 +114,7 @@ def analyze(
         "seeing_and_doing": seeing,
         "sensitivity": sensitivity,
         "variance": variance_section(table, hidden),
-        "fisher": fisher_section(table, hidden, seed),
+        "fisher": fisher,
         "diagnostics": diagnostics,
         "verdict": verdict,
         "reproduce": reproduce_section(

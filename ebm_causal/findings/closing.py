@@ -10,6 +10,7 @@ from typing import Any
 from ebm_causal.data import CausalTable
 from ebm_causal.findings.estimates import holds_zero
 from ebm_causal.findings.hidden import Hidden
+from ebm_causal.findings.plain import amount
 
 SMALL = 0.05
 THRESHOLD = (
@@ -26,8 +27,8 @@ def diagnostics_section(hidden: Hidden, warnings: Sequence[str]) -> dict[str, An
     arrived = int(fits.converged.sum())
     checks = [
         {
-            "name": "fit at the median strength", "value": None, "threshold": None, "ok": bool(fit.diagnostics.converged),
-            "text": fit.diagnostics.text,
+            "name": "fit at the median strength", "value": None, "threshold": None,
+            "ok": bool(fit.diagnostics.converged), "text": fit.diagnostics.text,
         },
         {
             "name": "fits over the prior that arrived", "value": arrived, "threshold": len(fits.strengths),
@@ -62,19 +63,21 @@ def diagnostics_section(hidden: Hidden, warnings: Sequence[str]) -> dict[str, An
 def verdict_section(
     table: CausalTable,
     identification: dict[str, Any],
-    sections: tuple[list[dict[str, Any]], dict[str, Any], dict[str, Any]],
+    sections: tuple[list[dict[str, Any]], dict[str, Any], dict[str, Any], dict[str, Any]],
 ) -> dict[str, Any]:
     """The answer in plain words; none where the diagnostics fail."""
-    effects, sensitivity, diagnostics = sections
+    effects, sensitivity, fisher, diagnostics = sections
     by_method = {row["method"]: row for row in effects}
     lead = (
         f"If something hidden moves both {table.treatment} and {table.outcome}, these data do not identify the effect: "
-        "how strong it is comes from a stated prior, and all that rests on it is implied by the model, not found in the data."
+        f"they leave {fisher['size'] - fisher['rank']} of {fisher['size']} directions of the latent energy open, "
+        "along which the effect moves with the strength of what is hidden. That strength has a stated prior; all "
+        "that rests on it is implied by the model."
     )
     answer = _answer(identification, by_method, sensitivity, diagnostics)
     words = {
         None: "No verdict: the fit of the latent energy did not pass its checks (see its health).",
-        "not identified": "Under the stated graph the covariates do not answer the question, even if nothing is hidden.",
+        "not identified": "By the stated graph the covariates do not answer the question, even if nothing is hidden.",
     }
     text = words.get(answer) or _in_words(table, by_method, sensitivity)
     return {"answer": answer, "text": text, "threshold": THRESHOLD, "lead": lead}
@@ -131,10 +134,10 @@ def _answer(
 
 def _in_words(table: CausalTable, effects: dict[str, dict[str, Any]], sensitivity: dict[str, Any]) -> str:
     found, latent = effects["regression"], effects["latent_do"]
+    strong = f"A hidden confounder that explains {sensitivity['robustness_value']:.2%} of the residual variance of both"
     said = [
         f"Regression on the covariates finds {_number(found)}.",
-        f"A hidden confounder that explains {sensitivity['robustness_value']:.2%} of the residual variance of both "
-        f"{table.treatment} and {table.outcome} would bring it to zero{_compared(sensitivity)}.",
+        f"{strong} {table.treatment} and {table.outcome} would bring it to zero{_compared(sensitivity)}.",
         f"With a confounder of the stated strengths, do() gives {_number(latent)}.",
     ]
     if holds_zero(found):
@@ -160,8 +163,3 @@ def _compared(sensitivity: dict[str, Any]) -> str:
 
 def _number(row: dict[str, Any]) -> str:
     return f"{amount(row['estimate'])} ({row['level']:.0%} interval {amount(row['lower'])} to {amount(row['upper'])})"
-
-
-def amount(value: float) -> str:
-    """A number in a sentence: whole from a hundred on, else three digits."""
-    return (f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}").replace("-", "\N{MINUS SIGN}")

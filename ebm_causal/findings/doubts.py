@@ -9,6 +9,7 @@ import pandas as pd
 
 from ebm_causal.data import CausalTable
 from ebm_causal.errors import ArgumentError, EbmCausalError
+from ebm_causal.findings.plain import amount
 from ebm_causal.graph import refute
 from ebm_causal.intervention import Effect
 from ebm_causal.sensitivity import (
@@ -92,7 +93,7 @@ def _marginal(table: CausalTable) -> dict[str, Any] | None:
     found = marginal_sensitivity(table, LAMBDAS)
     return {
         "lambdas": list(LAMBDAS), "lower": found.lower, "upper": found.upper, "tipping_point": found.tipping_point,
-        "text": f"Of the weighting estimate, {found.lower[0]:,.6g}, not of the regression's. {found.text}",
+        "text": f"Of the weighting estimate, {amount(found.lower[0])}, not of the regression's. {found.text}",
     }  # fmt: skip
 
 
@@ -104,24 +105,19 @@ def _no_assumption(table: CausalTable) -> dict[str, Any] | None:
         found = no_assumption_bounds(table, float(values.min()), float(values.max()))
     except EbmCausalError:
         return None
-    seen = (
-        ""
-        if table.outcome_kind == "binary"
-        else " The range is that which was observed; a wider one gives wider bounds."
+    text = (
+        f"With outcomes anywhere from {amount(found.low)} to {amount(found.high)} and no assumption at all, the "
+        f"average effect lies between {amount(found.lower)} and {amount(found.upper)}."
     )
-    return {
-        "lower": found.lower,
-        "upper": found.upper,
-        "low": found.low,
-        "high": found.high,
-        "text": found.text + seen,
-    }
+    if table.outcome_kind != "binary":
+        text += " The range is that which was observed; a wider one gives wider bounds."
+    return {"lower": found.lower, "upper": found.upper, "low": found.low, "high": found.high, "text": text}
 
 
 def _words(table: CausalTable, omitted: OmittedVariableBias) -> str:
     value, alpha = omitted.robustness_value, omitted.robustness_value_alpha
     return (
         f"A hidden confounder that explains {value:.2%} of what the covariates leave of both {table.treatment} and "
-        f"{table.outcome} would bring the regression estimate, {omitted.estimate:,.6g}, to zero; one that explains "
+        f"{table.outcome} would bring the regression estimate, {amount(omitted.estimate)}, to zero; one that explains "
         f"{alpha:.2%} of both would make its {1 - omitted.alpha:.0%} interval reach zero."
     )

@@ -22,7 +22,7 @@ LABELS = {
 NOTES = {
     "naive": "Adjusts for nothing.",
     "regression": "Adjusts for the covariates, assuming one effect for all.",
-    "standardization": "An outcome model with an effect that varies with each covariate; it extrapolates to where an arm has no rows.",
+    "standardization": "Lets the effect vary with each covariate; extrapolates to where an arm has no rows.",
     "weighting": "Weighs each row by one over the chance of its own treatment.",
     "doubly_robust": "Right if the outcome model or the propensity is.",
     "experiment": "What a randomized experiment found; no method above has seen it.",
@@ -88,7 +88,7 @@ def _latent_do(hidden: Hidden) -> dict[str, Any]:
         "lower": units(fits.quantile(tail)),
         "upper": units(fits.quantile(1 - tail)),
         "level": LEVEL,
-        "interval": "credible: chance and the prior of the confounder's strength together",
+        "interval": "credible, over the prior of the strength",
         "note": "Implied by the model: the data do not say how strong the confounder is, so its prior sets the width.",
     }
 

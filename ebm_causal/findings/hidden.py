@@ -21,7 +21,8 @@ from ebm_causal.learning import (
     StrengthPrior,
     fit,
     fit_over_strengths,
-    implied_strength,
+    residual_variance,
+    treatment_covariance,
 )
 from ebm_causal.sensitivity import LinearSensitivity, OmittedVariableBias
 
@@ -129,7 +130,11 @@ def _quantities(hidden: Hidden, table: CausalTable) -> list[dict[str, Any]]:
     rows = [
         ("delta", linear.delta, "the effect with z at its median strength held fixed"),
         ("bias", linear.bias, "alpha_z beta_z v / (alpha_z² v + Var(e_D)): what hiding z adds to the slope"),
-        ("observed slope", linear.observed_slope, "delta + bias: the slope that is seen"),
+        (
+            "observed slope",
+            linear.observed_slope,
+            "delta + bias: the slope that is seen, as far as all is linear",
+        ),
     ]
     found = [
         {"name": name, "value": factor * float(value), "unit": f"{outcome} per {treatment}", "text": text}
@@ -137,7 +142,8 @@ def _quantities(hidden: Hidden, table: CausalTable) -> list[dict[str, Any]]:
     ]
     found.append({
         "name": "printed bias", "value": float(linear.printed_bias) / factor if linear.beta_z else None,
-        "unit": f"{treatment} per {outcome}", "text": "alpha_z / beta_z, as the note prints it: a reciprocal, not added to delta",
+        "unit": f"{treatment} per {outcome}",
+        "text": "alpha_z / beta_z, as the note prints it: a reciprocal, not added to delta",
     })  # fmt: skip
     return found
 
@@ -148,25 +154,15 @@ def linear_sensitivity(hidden: Hidden) -> LinearSensitivity:
     Dec is the treatment, C the outcome; :math:`\alpha_z` is the slope of the treatment on z given the covariates,
     in linear projection for a binary treatment.
     """
-    fit_, mechanisms = hidden.fit, mechanisms_of(hidden.fit.energy)
-    toward, _ = implied_strength(fit_.energy, fit_.data)
-    residual = _residual_variance(hidden)
+    energy, rows = hidden.fit.energy, hidden.fit.data
+    decoder = mechanisms_of(energy)["y"].decoder
+    alpha, residual = treatment_covariance(energy, rows), residual_variance(rows)
     with torch.no_grad():
-        decoder = mechanisms["y"].decoder
-        beta_z = float(decoder.loading() * decoder.strengths.alignment)
-        delta = float(decoder.effect)
+        beta, delta = float(decoder.loading() * decoder.strengths.alignment), float(decoder.effect)
     return LinearSensitivity(
-        alpha_x=0.0, alpha_z=math.sqrt(toward * residual), beta_x=0.0, beta_z=beta_z, beta_y=0.0, delta=delta,
-        latent_variance=1.0, decoder_noise_variance=(1 - toward) * residual,
+        alpha_x=0.0, alpha_z=alpha, beta_x=0.0, beta_z=beta, beta_y=0.0, delta=delta,
+        latent_variance=1.0, decoder_noise_variance=residual - alpha**2,
     )  # fmt: skip
-
-
-def _residual_variance(hidden: Hidden) -> float:
-    """The variance of the treatment that the covariates leave, on the standardized scale."""
-    treatment = hidden.standardized.treatment_column
-    columns = np.column_stack([np.ones(len(treatment)), hidden.covariates.numpy()])
-    left = treatment - columns @ np.linalg.lstsq(columns, treatment, rcond=None)[0]
-    return float(left @ left / len(left))
 
 
 def _prior(
@@ -202,7 +198,8 @@ def _tail(table: CausalTable) -> tuple[Literal["normal", "heavy"], str]:
     if tails > HEAVY:
         return (
             "normal",
-            f"The outcome keeps its squared error though its tails are heavy: {said}, and the center of a Student-t would not be the mean.",
+            f"The outcome keeps its squared error though its tails are heavy: {said}, and the center of a "
+            "Student-t would not be the mean.",
         )
     return "normal", ""
 

@@ -8,14 +8,16 @@ from scipy.special import polygamma
 from torch import Tensor
 
 from ebm_causal.data import CausalTable
-from ebm_causal.energies import BernoulliCost, SquaredError, mechanisms_of
+from ebm_causal.energies import BernoulliCost, Energy, SquaredError, mechanisms_of
 from ebm_causal.findings.hidden import Hidden
+from ebm_causal.findings.linear_twin import linear_twin
 from ebm_causal.findings.question import latent_name
-from ebm_causal.uncertainty import fisher_information, propagate_variance
+from ebm_causal.uncertainty import FisherInformation, fisher_information, propagate_variance
 
 LATENT_DRAWS = 8
 FEWEST_ROWS = 4000
-VISIBLE = 0.01  # against the strengths' part of a direction, of length one
+VISIBLE = 0.005  # where a strength moves by one
+NULL = 1e-7  # of the largest eigenvalue: far above rounding, far below what data inform
 STRENGTHS = {
     "t.decoder.strengths.treatment": "strength toward",
     "t.decoder.strengths.outcome": "strength toward",
@@ -43,61 +45,64 @@ def variance_section(table: CausalTable, hidden: Hidden) -> dict[str, Any]:
         "standard_deviation": float(found.standard_deviation[0]),
         "noise_standard_deviation": _noise(hidden),
         "share_kind": "covariance",
-        "text": "First order, with the covariances of covariates, treatment and the confounder's posterior over the rows. "
-        f"The noise of {table.outcome} that none of them explains stands beside it.",
+        "text": "First order, with the covariances of covariates, treatment and the confounder's posterior over "
+        f"the rows. The noise of {table.outcome} that none of them explains stands beside it.",
     }
 
 
 def fisher_section(table: CausalTable, hidden: Hidden, seed: int) -> dict[str, Any]:
-    """The information about all parameters and both strengths, and the directions the prior knows better than the data."""
-    fit = hidden.fit
-    given = {name: rows for name, rows in fit.data.items() if name == "w"}
-    draws = -(-FEWEST_ROWS // table.rows)
-    if given:
-        found = fisher_information(
-            fit.energy, over=("t", "y"), given=given, beta=fit.beta, draws=draws, seed=seed
-        )
-    else:
-        found = fisher_information(
-            fit.energy, over=("t", "y"), kind="observed", data=dict(fit.data), beta=fit.beta
-        )
-    known, names = prior_precision(hidden), [_readable(name, table, hidden) for name in found.names]
-    held = [i for i, name in enumerate(found.names) if name in STRENGTHS]
-    blind = [d for d in _about_strengths(found.matrix, held) if d[0] < known]
+    """What means and covariances inform, the directions they leave open, and what the fitted form adds."""
+    twin = _information(linear_twin(hidden), table, hidden, seed)
+    names = [_readable(name, table, hidden) for name in twin.names]
+    directions = _open_directions(twin)
     return {
-        "kind": f"{found.kind}, simulated" if given else found.kind,
+        "kind": "expected, of means and covariances",
         "names": names,
-        "rank": len(names) - len(blind),
+        "rank": len(names) - len(directions),
         "size": len(names),
-        "smallest_eigenvalue": found.smallest_eigenvalue,
-        "unidentified": [
-            {"eigenvalue": value, "direction": _visible(names, direction)} for value, direction in blind
-        ],
-        "text": _words(table, len(blind), known),
+        "smallest_eigenvalue": twin.smallest_eigenvalue,
+        "unidentified": [{"eigenvalue": value, "direction": _visible(names, d)} for value, d in directions],
+        "text": _words(
+            len(directions), _about_strengths(_information(hidden.fit.energy, table, hidden, seed)), hidden
+        ),
     }
 
 
-def _about_strengths(matrix: Tensor, held: list[int]) -> list[tuple[float, Tensor]]:
-    r"""What the data say of the two strengths once all else is fitted, :math:`I_{ss} - I_{so}I_{oo}^{-1}I_{os}`, by direction.
+def _information(energy: Energy, table: CausalTable, hidden: Hidden, seed: int) -> FisherInformation:
+    """The expected information of all parameters, strengths included, by data drawn from the energy."""
+    fit, draws = hidden.fit, -(-FEWEST_ROWS // table.rows)
+    given = {"w": fit.data["w"]} if "w" in fit.data else None
+    if given is not None:
+        return fisher_information(energy, over=("t", "y"), given=given, beta=fit.beta, draws=draws, seed=seed)
+    observed = {"t": fit.data["t"], "y": fit.data["y"]}
+    return fisher_information(energy, over=("t", "y"), kind="observed", data=observed, beta=fit.beta)
 
-    Each direction is given in all parameters: how the others move along with the strengths where the
-    likelihood falls least. The strengths' part has length one.
-    """
+
+def _open_directions(found: FisherInformation) -> list[tuple[float, Tensor]]:
+    """The null directions, turned so that each moves one strength by one and shows what follows."""
+    values, vectors = torch.linalg.eigh(found.matrix)
+    null = vectors[:, values < NULL * values.max()]
+    held = [i for i, name in enumerate(found.names) if name in STRENGTHS]
+    if null.shape[1] != len(held):
+        return [(float(value), vector) for value, vector in zip(values, vectors.T, strict=True)][
+            : null.shape[1]
+        ]
+    turned = null @ torch.linalg.inv(null[held])
+    return [(float(d @ found.matrix @ d / (d @ d)), d) for d in turned.T]
+
+
+def _about_strengths(found: FisherInformation) -> list[float]:
+    r"""What the data say of both strengths with all else fitted: eigenvalues of :math:`I_{ss} - I_{so}I_{oo}^{-1}I_{os}`."""
+    matrix, held = found.matrix, [i for i, name in enumerate(found.names) if name in STRENGTHS]
     others = [i for i in range(len(matrix)) if i not in held]
-    follow = -torch.linalg.solve(matrix[others][:, others], matrix[others][:, held])
-    values, vectors = torch.linalg.eigh(matrix[held][:, held] + matrix[held][:, others] @ follow)
-    found = []
-    for value, vector in zip(values.tolist(), vectors.T, strict=True):
-        direction = torch.zeros(len(matrix), dtype=matrix.dtype)
-        direction[held], direction[others] = vector, follow @ vector
-        found.append((value, direction))
-    return found
+    follow = torch.linalg.solve(matrix[others][:, others], matrix[others][:, held])
+    return torch.linalg.eigvalsh(matrix[held][:, held] - matrix[held][:, others] @ follow).tolist()
 
 
-def prior_precision(hidden: Hidden) -> float:
-    r"""The smaller precision of the two strengths' priors, as log-odds of a Beta(1, b): :math:`1/(\psi_1(1)+\psi_1(b))`."""
+def prior_precision(hidden: Hidden) -> tuple[float, ...]:
+    r"""The precisions of the two strengths' priors, as log-odds of a Beta(1, b): :math:`1/(\psi_1(1)+\psi_1(b))`."""
     prior = hidden.fits.prior
-    return min(
+    return tuple(
         1 / float(polygamma(1, 1) + polygamma(1, (1 - m) / m)) for m in (prior.treatment, prior.outcome)
     )
 
@@ -108,21 +113,15 @@ def _visible(names: list[str], direction: Tensor) -> dict[str, float]:
     }
 
 
-def _words(table: CausalTable, blind: int, known: float) -> str:
-    if blind == 0:
-        return (
-            "Once all else is fitted, the data inform both strengths of the confounder more than their prior does, but only "
-            "through the form of the mechanisms, which is an assumption: the strengths keep their prior."
-        )
-    which = (
-        "neither strength of the confounder"
-        if blind == 2
-        else "one combination of the confounder's two strengths not"
-    )
+def _words(directions: int, formal: list[float], hidden: Hidden) -> str:
+    prior = " and ".join(f"{value:.2g}" for value in prior_precision(hidden))
+    own = " and ".join(f"{value:.2g}" for value in formal)
     return (
-        f"Once all else is fitted, all {table.rows:,} rows together inform {which} as much as its prior does "
-        f"(eigenvalue below {known:.2g}, strengths as log-odds of a partial R²). How strong the confounder is, is not "
-        "identified; what little information there is comes from the form of the mechanisms. A direction shows what moves along."
+        f"Means and covariances leave {directions} directions wholly open: along each the confounder grows stronger, "
+        "the other parameters follow, the effect among them, and the data fit as well as before. (Parameters are "
+        "standardized, strengths log-odds of a partial R².) The form of the fitted mechanisms adds information about "
+        f"the strengths, {own} by direction where their prior has {prior}; that is what the form assumes, not what "
+        "the data show, so the strengths keep their prior."
     )
 
 

@@ -30,3 +30,8 @@ def spread(values: np.ndarray, level: float = 0.95) -> dict[str, float]:
     tail = (1 - level) / 2
     lower, upper = np.quantile(values, [tail, 1 - tail])
     return {"mean": float(np.mean(values)), "lower": float(lower), "upper": float(upper)}
+
+
+def amount(value: float) -> str:
+    """A number in a sentence: whole from a hundred on, else three digits."""
+    return (f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}").replace("-", "\N{MINUS SIGN}")

@@ -119,7 +119,7 @@ def _with_latent(whole: Estimand, graph: CausalGraph, table: CausalTable) -> str
     hidden = ", ".join(graph.latents)
     if whole.kind == "unidentified":
         return (
-            f"With {hidden} hidden, {whole.text}. Estimates that adjust for the covariates answer the question only as "
-            f"far as what is hidden moves {table.treatment} or {table.outcome} weakly: the rest of this report asks how weakly."
+            f"With {hidden} hidden, {whole.text}. Estimates that adjust for the covariates answer the question only "
+            f"as far as what is hidden moves {table.treatment} or {table.outcome} weakly: the rest asks how weakly."
         )
     return f"Even with {hidden or 'what is'} hidden: {whole.text}"

@@ -29,9 +29,9 @@ def seeing_section(table: CausalTable, hidden: Hidden, seed: int) -> dict[str, A
         "query": query,
         "contrast": contrast,
         "capacity": None,
-        "text": f"Under the latent energy at its median strength, the mean of {table.outcome} where {table.treatment} is "
-        "seen tells of the covariates and the confounder too; where it is set it does not. The gap between the two is "
-        "confounding, observed and hidden together.",
+        "text": f"Under the latent energy at its median strength, the mean of {table.outcome} where {table.treatment} "
+        "is seen tells of the covariates and the confounder too; where it is set it does not. The gap between the "
+        "two is confounding, observed and hidden together.",
         "warnings": [*seen.warnings, *done.warnings],
     }
 

@@ -3,7 +3,12 @@
 from ebm_causal.learning.confounding import HELD, ConfoundedFits, StrengthPrior, fit_over_strengths
 from ebm_causal.learning.fits import Fit, FitDiagnostics
 from ebm_causal.learning.fitting import fit
-from ebm_causal.learning.implied import average_effect, implied_strength
+from ebm_causal.learning.implied import (
+    average_effect,
+    implied_strength,
+    residual_variance,
+    treatment_covariance,
+)
 
 __all__ = [
     "HELD",
@@ -15,4 +20,6 @@ __all__ = [
     "fit",
     "fit_over_strengths",
     "implied_strength",
+    "residual_variance",
+    "treatment_covariance",
 ]

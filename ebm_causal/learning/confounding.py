@@ -201,7 +201,7 @@ def _variance(objective: Objective, whitening: Tensor, slope: Tensor) -> float:
     variance = float(target @ solution)
     if failed or not variance > 0:
         raise ConvergenceError(
-            f"the information about the effect is not positive (its inverse came out as {variance:.3g}): the covariates "
-            "or the treatment leave the effect undetermined."
+            f"the information about the effect is not positive (its inverse came out as {variance:.3g}): "
+            "the covariates or the treatment leave the effect undetermined."
         )
     return variance

@@ -36,25 +36,36 @@ def average_effect(energy: Energy, rows: Mapping[str, Tensor]) -> Tensor:
 def implied_strength(energy: Energy, rows: Mapping[str, Tensor]) -> tuple[float, float]:
     r"""The partial :math:`R^2` of z in the linear regressions of t on (w, z) and of y on (w, t, z).
 
-    The scale on which benchmarks and robustness values are stated. For a binary treatment with success
-    probability p(w, z) the first is :math:`\mathrm{Cov}(z, p)^2 / \mathbb E[\bar p(1-\bar p)]`.
+    The scale on which benchmarks and robustness values are stated. The first is
+    :math:`\mathrm{Cov}(z, t \mid w)^2 / \mathrm{Var}(t \mid w)`, the variance being what a linear regression on w
+    leaves.
     """
-    mechanisms = mechanisms_of(energy)
-    treatment, outcome = mechanisms["t"], mechanisms["y"]
+    outcome = mechanisms_of(energy)["y"].decoder
+    toward_treatment = treatment_covariance(energy, rows) ** 2 / residual_variance(rows)
     with torch.no_grad():
-        toward_treatment = torch.sigmoid(treatment.decoder.strengths.treatment)
-        if isinstance(treatment.cost, BernoulliCost):
-            nodes, weights = prior_nodes(rows["t"])
-            parents = {name: rows[name] for name in treatment.parents if name != "z"} | {"z": nodes}
-            chance = treatment.mean(parents)[..., 0]
-            average = (weights[:, None] * chance).sum(0)
-            together = (weights[:, None] * nodes[..., 0] * chance).sum(0)
-            toward_treatment = together.mean() ** 2 / (average * (1 - average)).mean()
-        decoder = outcome.decoder
-        left = 1 - toward_treatment * decoder.strengths.alignment**2
-        explained = decoder.loading() ** 2 * left
-        toward_outcome = explained / (explained + decoder.noise() ** 2)
-    return float(toward_treatment), float(toward_outcome)
+        left = 1 - toward_treatment * float(outcome.strengths.alignment) ** 2
+        explained = float(outcome.loading()) ** 2 * left
+        return toward_treatment, explained / (explained + float(outcome.noise()) ** 2)
+
+
+def treatment_covariance(energy: Energy, rows: Mapping[str, Tensor]) -> float:
+    """The covariance of the treatment and the first coordinate of z given the covariates, averaged over the rows."""
+    treatment = mechanisms_of(energy)["t"]
+    with torch.no_grad():
+        if not isinstance(treatment.cost, BernoulliCost):
+            return float(treatment.decoder.loading())
+        nodes, weights = prior_nodes(rows["t"])
+        parents = {name: rows[name] for name in treatment.parents if name != "z"} | {"z": nodes}
+        chance = treatment.mean(parents)[..., 0]
+        return float((weights[:, None] * nodes[..., 0] * chance).sum(0).mean())
+
+
+def residual_variance(rows: Mapping[str, Tensor]) -> float:
+    """The variance of the treatment that a linear regression on the covariates leaves."""
+    treatment = rows["t"]
+    columns = torch.cat([torch.ones_like(treatment), *([rows["w"]] if "w" in rows else [])], -1)
+    left = treatment - columns @ torch.linalg.lstsq(columns, treatment).solution
+    return float((left**2).mean())
 
 
 def prior_nodes(like: Tensor) -> tuple[Tensor, Tensor]:

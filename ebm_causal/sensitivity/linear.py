@@ -1,6 +1,8 @@
 r"""The note's linear system: how a hidden z biases the slope of C on Dec, and what the printed formulas are.
 
-.. math:: \mathrm{Dec} = \alpha_x x + \alpha_z z + e_D, \qquad C = \beta_x x + \beta_z z + \beta_y y + \delta\,\mathrm{Dec} + e_C
+.. math::
+    \mathrm{Dec} = \alpha_x x + \alpha_z z + e_D, \qquad
+    C = \beta_x x + \beta_z z + \beta_y y + \delta\,\mathrm{Dec} + e_C
 """
 
 from collections.abc import Mapping
@@ -24,7 +26,8 @@ class LinearSensitivity:
 
     Regressing C on Dec, x and y estimates :math:`\delta + \text{bias}`, where
 
-    .. math:: \text{bias} = \frac{\alpha_z \beta_z v}{\alpha_z^2 v + \mathrm{Var}(e_D)},\qquad v = \mathrm{Var}(z \mid x, y).
+    .. math::
+        \text{bias} = \frac{\alpha_z \beta_z v}{\alpha_z^2 v + \mathrm{Var}(e_D)},\qquad v = \mathrm{Var}(z \mid x, y).
 
     It is :math:`\beta_z/\alpha_z` where Dec has no noise of its own; but then Dec is a function of x and z, the
     regression compares nothing, and ``warnings`` says so. Linear; for a nonlinear energy these are the
@@ -98,7 +101,7 @@ class LinearSensitivity:
 
     @property
     def printed_bias(self) -> Number:
-        r"""The note's printed "Bias", :math:`\alpha_z/\beta_z`: the reciprocal, with units that cannot be added to delta.
+        r"""The note's printed "Bias", :math:`\alpha_z/\beta_z`: the reciprocal, in units that cannot be added to delta.
 
         It is the slope of Dec on C along z where delta = 0: the bias with the roles of Dec and C exchanged.
 
@@ -195,7 +198,8 @@ def _outcome_and_latent(energy: Energy) -> tuple[Mechanism, str]:
     ]
     if mechanism is None or len(mechanism.parents) != 2 or len(named) != 1:
         raise EnergyError(
-            f"the linear quantities need a mechanism of 'y' given one cause and one latent; the energy has {list(energy.factors)}."
+            "the linear quantities need a mechanism of 'y' given one cause and one latent; the energy has "
+            f"{list(energy.factors)}."
         )
     return mechanism, named[0]
 
