@@ -2,7 +2,8 @@
 
 from ebm_causal.energies.confounded import Strength, Strengths, confounded_energy, strengths_of
 from ebm_causal.energies.costs import BernoulliCost, Cost, PositiveScale, SquaredError, StudentTCost
-from ebm_causal.energies.energies import Energy, Factor, FunctionFactor, energy
+from ebm_causal.energies.energies import Energy, energy
+from ebm_causal.energies.factors import Factor, FunctionFactor
 from ebm_causal.energies.latent import LatentEnergy
 from ebm_causal.energies.linear import LinearGaussianEnergy
 from ebm_causal.energies.mechanisms import LocalNormalizer, Mechanism

@@ -50,13 +50,15 @@ class PositiveScale(nn.Module):
         value: Positive where it is a number. Only its square is used, so a parameter may have any sign.
 
     Raises:
-        ArgumentError: If a number is not positive.
+        ArgumentError: If a number is not positive, or a parameter is zero.
     """
 
     def __init__(self, value: Scale) -> None:
         super().__init__()
-        if not callable(value) and bool((torch.as_tensor(value) <= 0).any()):
-            raise ArgumentError(f"a scale must be positive; got {value}.")
+        if not callable(value):
+            number = torch.as_tensor(value).detach()
+            if bool(((number.abs() if isinstance(value, nn.Parameter) else number) <= 0).any()):
+                raise ArgumentError(f"a scale must be positive; got {number.tolist()}.")
         if isinstance(value, nn.Parameter) or callable(value):
             self.value = value
         else:

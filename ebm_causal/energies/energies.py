@@ -1,7 +1,6 @@
 """An energy is a sum of named factors over named variables; everything else is read off that sum."""
 
 import functools
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 
@@ -9,46 +8,10 @@ import networkx as nx
 import torch
 from torch import Tensor, nn
 
+from ebm_causal.energies.factors import Factor, FunctionFactor, Values, batch_of
 from ebm_causal.energies.variables import Variable
 from ebm_causal.errors import EnergyError
 from ebm_causal.shapes import as_tensor
-
-Values = Mapping[str, Tensor]
-
-
-class Factor(nn.Module, ABC):
-    """One named term of an energy. It is a mechanism, a regularizer, or any callable."""
-
-    name: str
-
-    @property
-    @abstractmethod
-    def variables(self) -> Mapping[str, Variable]:
-        """What it is a function of."""
-
-    @abstractmethod
-    def term(self, values: Values) -> Tensor:
-        """Its share of the energy, one number per row; ``values`` may hold other variables too."""
-
-    def reduced(self, values: Values, beta: float) -> Tensor:
-        """What it adds to the negative log weight at an inverse temperature."""
-        term = self.term(values)
-        return term if isinstance(beta, float) and beta == 1.0 else beta * term
-
-    def fits(self, term: Tensor, batch: tuple[int, ...], values: Values) -> bool:
-        """Whether a term has one number for each row of its variables."""
-        return tuple(term.shape) == tuple(batch)
-
-    def forward(self, **values: Tensor) -> Tensor:
-        """Its share of the energy, with its variables by keyword."""
-        return self.term(values)
-
-    def __add__(self, other: "Factor | Energy") -> "Energy":
-        return Energy([self]) + other
-
-    def extra_repr(self) -> str:
-        """The factor's name and variables, for ``print``."""
-        return f"{self.name}: {', '.join(self.variables)}"
 
 
 class Energy(nn.Module):
@@ -134,7 +97,7 @@ class Energy(nn.Module):
                 give one real number per row.
         """
         checked = self._checked(values)
-        batch = torch.broadcast_shapes(*(_batch(checked[k], v) for k, v in self.all_variables.items()))
+        batch = torch.broadcast_shapes(*(batch_of(checked[k], v) for k, v in self.all_variables.items()))
         terms = [self._checked_term(factor, checked) for factor in self._factors]
         return torch.stack([term.expand(batch) for term in terms]).sum(0)
 
@@ -223,7 +186,7 @@ class Energy(nn.Module):
     def _checked_term(self, factor: Factor, values: Values) -> Tensor:
         term = factor.term(values)
         own = {name: variable for name, variable in self.all_variables.items() if name in factor.variables}
-        batch = torch.broadcast_shapes(*(_batch(values[name], variable) for name, variable in own.items()))
+        batch = torch.broadcast_shapes(*(batch_of(values[name], variable) for name, variable in own.items()))
         if not isinstance(term, Tensor) or term.is_complex() or not factor.fits(term, batch, values):
             found = list(term.shape) if isinstance(term, Tensor) else type(term).__name__
             complex_note = " complex" if isinstance(term, Tensor) and term.is_complex() else ""
@@ -232,30 +195,6 @@ class Energy(nn.Module):
                 "Sum over the last dimension of each variable."
             )
         return term
-
-
-class FunctionFactor(Factor):
-    """Any callable of named tensors as a factor; made by :func:`energy`.
-
-    Args:
-        function: Takes the variables by keyword, gives one number per row.
-        variables: What it is a function of.
-    """
-
-    def __init__(self, function: Callable[..., Tensor], variables: Mapping[str, Variable]) -> None:
-        super().__init__()
-        self.function = function
-        self._variables = dict(variables)
-        self.name = getattr(function, "__name__", type(function).__name__)
-
-    @property
-    def variables(self) -> Mapping[str, Variable]:
-        """What it is a function of."""
-        return self._variables
-
-    def term(self, values: Values) -> Tensor:
-        """The function's value."""
-        return self.function(**{name: values[name] for name in self._variables})
 
 
 def energy(function: Callable[..., Tensor], **variables: Variable | int | tuple[int, ...]) -> Energy:
@@ -286,8 +225,3 @@ def energy(function: Callable[..., Tensor], **variables: Variable | int | tuple[
         raise EnergyError("name the energy's variables, as in energy(function, x=1, z=2).")
     named = {k: v if isinstance(v, Variable) else Variable(v) for k, v in variables.items()}
     return Energy([FunctionFactor(function, named)])
-
-
-def _batch(value: Tensor, variable: Variable) -> tuple[int, ...]:
-    own = 1 if variable.shape is None else len(variable.shape)
-    return tuple(value.shape[: value.ndim - own])

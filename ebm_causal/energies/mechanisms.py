@@ -8,7 +8,7 @@ from pyro.distributions.torch_distribution import TorchDistributionMixin
 from torch import Tensor
 
 from ebm_causal.energies.costs import Cost
-from ebm_causal.energies.energies import Factor, Values
+from ebm_causal.energies.factors import Factor, Values, called
 from ebm_causal.energies.variables import Variable
 from ebm_causal.errors import ConvergenceError, EnergyError, IdentificationError
 from ebm_causal.sampling import Lattice, adapt_lattice
@@ -62,7 +62,7 @@ class Mechanism(Factor):
 
     def predict(self, values: Values) -> Tensor:
         """The decoder's prediction from the parents."""
-        return self.decoder(**{name: values[name] for name in self.parents})
+        return called(self.decoder, {name: values[name] for name in self.parents}, self.variables)
 
     def term(self, values: Values) -> Tensor:
         """The cost of the child's value under the prediction."""

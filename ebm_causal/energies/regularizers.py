@@ -10,7 +10,7 @@ from pyro.distributions.torch_distribution import TorchDistributionMixin
 from torch import Tensor
 
 from ebm_causal.energies.costs import PositiveScale, total
-from ebm_causal.energies.energies import Factor, Values
+from ebm_causal.energies.factors import Factor, Values
 from ebm_causal.energies.variables import Variable
 
 

@@ -7,7 +7,8 @@ import networkx as nx
 import torch
 from torch import Tensor, nn
 
-from ebm_causal.energies.energies import Energy, Factor, FunctionFactor
+from ebm_causal.energies.energies import Energy
+from ebm_causal.energies.factors import Factor, FunctionFactor
 from ebm_causal.energies.mechanisms import LocalNormalizer, Mechanism
 from ebm_causal.energies.regularizers import Regularizer
 from ebm_causal.errors import ArgumentError, EnergyError
