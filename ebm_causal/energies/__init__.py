@@ -1,10 +1,10 @@
 """Energies: sums of named factors, from which graph, density, intervention and derivatives are read off."""
 
-from ebm_causal.energies.confounded import Strength, Strengths, confounded_energy, strengths_of
+from ebm_causal.energies.confounded import Strength, Strengths, confounded_energy, decoders_of, strengths_of
 from ebm_causal.energies.costs import BernoulliCost, Cost, PositiveScale, SquaredError, StudentTCost
 from ebm_causal.energies.energies import Energy, energy
 from ebm_causal.energies.factors import Factor, FunctionFactor
-from ebm_causal.energies.latent import LatentEnergy
+from ebm_causal.energies.latent import LatentEnergy, PredictThenDecode
 from ebm_causal.energies.linear import LinearGaussianEnergy
 from ebm_causal.energies.mechanisms import LocalNormalizer, Mechanism
 from ebm_causal.energies.regularizers import GaussianRegularizer, Regularizer
@@ -36,6 +36,7 @@ __all__ = [
     "LocalNormalizer",
     "Mechanism",
     "PositiveScale",
+    "PredictThenDecode",
     "Regularizer",
     "SquaredError",
     "Strength",
@@ -44,6 +45,7 @@ __all__ = [
     "Variable",
     "causal_order",
     "confounded_energy",
+    "decoders_of",
     "energy",
     "find_parameters",
     "finite",

@@ -19,7 +19,7 @@ from ebm_causal.energies.mechanisms import Mechanism
 from ebm_causal.energies.regularizers import GaussianRegularizer
 from ebm_causal.energies.structure import mechanisms_of
 from ebm_causal.energies.variables import Variable
-from ebm_causal.errors import ArgumentError
+from ebm_causal.errors import ArgumentError, EnergyError
 
 LOGISTIC_SD = math.pi / math.sqrt(3)
 Tail = Literal["normal", "heavy"]
@@ -56,6 +56,8 @@ class Strengths(nn.Module):
     Args:
         strength: Where they start.
     """
+
+    alignment: Tensor
 
     def __init__(self, strength: Strength) -> None:
         super().__init__()
@@ -102,7 +104,11 @@ class TreatmentDecoder(nn.Module):
 
     def forward(self, z: Tensor, w: Tensor | None = None) -> Tensor:
         """The index."""
-        seen = self.offset if w is None or self.covariates is None else self.offset + (w @ self.covariates)[..., None]
+        seen = (
+            self.offset
+            if w is None or self.covariates is None
+            else self.offset + (w @ self.covariates)[..., None]
+        )
         return seen + self.loading() * z[..., :1]
 
 
@@ -126,7 +132,11 @@ class OutcomeDecoder(nn.Module):
 
     def noise(self) -> Tensor:
         """The scale of the outcome's cost."""
-        return torch.full((), LOGISTIC_SD, dtype=torch.float64) if self.log_noise is None else self.log_noise.exp()
+        return (
+            torch.full((), LOGISTIC_SD, dtype=torch.float64)
+            if self.log_noise is None
+            else self.log_noise.exp()
+        )
 
     def left_of_latent(self) -> Tensor:
         """The variance of z, along what moves the outcome, that is left given a continuous treatment and covariates."""
@@ -139,7 +149,11 @@ class OutcomeDecoder(nn.Module):
 
     def forward(self, t: Tensor, z: Tensor, w: Tensor | None = None) -> Tensor:
         """The index."""
-        seen = self.offset if w is None or self.covariates is None else self.offset + (w @ self.covariates)[..., None]
+        seen = (
+            self.offset
+            if w is None or self.covariates is None
+            else self.offset + (w @ self.covariates)[..., None]
+        )
         along = self.strengths.alignment * z[..., :1]
         if z.shape[-1] > 1:
             along = along + (1 - self.strengths.alignment**2).clamp_min(0.0).sqrt() * z[..., 1:2]
@@ -197,9 +211,22 @@ def confounded_energy(
     return energy
 
 
+def decoders_of(energy: Energy) -> tuple[TreatmentDecoder, OutcomeDecoder]:
+    """The decoders of a confounded energy's treatment and outcome.
+
+    Raises:
+        EnergyError: If the energy is not a table's latent energy.
+    """
+    mechanisms = mechanisms_of(energy)
+    treatment, outcome = (getattr(mechanisms.get(name), "decoder", None) for name in ("t", "y"))
+    if not isinstance(treatment, TreatmentDecoder) or not isinstance(outcome, OutcomeDecoder):
+        raise EnergyError("expected an energy made by confounded_energy, with mechanisms of 't' and 'y'.")
+    return treatment, outcome
+
+
 def strengths_of(energy: Energy) -> Strengths:
     """The strengths that a confounded energy holds."""
-    return mechanisms_of(energy)["t"].decoder.strengths
+    return decoders_of(energy)[0].strengths
 
 
 class Tails(nn.Module):

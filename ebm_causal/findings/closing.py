@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
 
+from torch import Tensor
+
 from ebm_causal.data import CausalTable
 from ebm_causal.findings.estimates import holds_zero
 from ebm_causal.findings.hidden import Hidden
@@ -25,7 +27,7 @@ def diagnostics_section(hidden: Hidden, warnings: Sequence[str]) -> dict[str, An
     """Whether the fits arrived; no verdict where they did not."""
     fit, fits = hidden.fit, hidden.fits
     arrived = int(fits.converged.sum())
-    checks = [
+    checks: list[dict[str, Any]] = [
         {
             "name": "fit at the median strength", "value": None, "threshold": None,
             "ok": bool(fit.diagnostics.converged), "text": fit.diagnostics.text,
@@ -51,7 +53,8 @@ def diagnostics_section(hidden: Hidden, warnings: Sequence[str]) -> dict[str, An
         checks.append(
             {"name": "least bulk ESS", "value": least, "threshold": 100.0, "ok": least > 100, "text": ""}
         )
-        checks.append(_laplace_check(hidden))
+        if fit.curvature is not None:
+            checks.append(_laplace_check(hidden, fit.draws, fit.curvature))
     return {
         "ok": all(check["ok"] for check in checks) and not fit.diagnostics.warnings,
         "method": f"{fit.method}, {fit.guide}",
@@ -105,13 +108,11 @@ def _shift(hidden: Hidden) -> float:
     return abs(fits.unconfounded - least_squares[0]) / least_squares[1]
 
 
-def _laplace_check(hidden: Hidden) -> dict[str, Any]:
+def _laplace_check(hidden: Hidden, draws: Tensor, curvature: Tensor) -> dict[str, Any]:
     """The effect's standard deviation by MCMC against that of the quadratic fit at the mode."""
-    fit = hidden.fit
-    index = fit.labels.index("y.decoder.effect")
-    sampled = float(fit.draws.flatten(0, 1)[:, index].std())
-    quadratic = math.sqrt(float(fit.curvature.inverse()[index, index]))
-    ratio = sampled / quadratic
+    index = hidden.fit.labels.index("y.decoder.effect")
+    sampled = float(draws.flatten(0, 1)[:, index].std())
+    ratio = sampled / math.sqrt(float(curvature.inverse()[index, index]))
     return {"name": "effect's sd, chains over quadratic fit", "value": ratio, "threshold": None,
             "ok": 0.75 < ratio < 1.33, "text": "must be between 0.75 and 1.33"}  # fmt: skip
 

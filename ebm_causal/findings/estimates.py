@@ -5,7 +5,7 @@ from typing import Any
 
 from scipy.special import ndtri
 
-from ebm_causal.data import CausalTable
+from ebm_causal.data import CausalTable, Experiment
 from ebm_causal.errors import ArgumentError, TableError
 from ebm_causal.findings.hidden import Hidden
 from ebm_causal.intervention import Effect, adjust
@@ -54,7 +54,7 @@ def effects_section(table: CausalTable, found: dict[str, Effect], hidden: Hidden
     rows = [_row(method, effect, table) for method, effect in found.items()]
     rows.append(_latent_do(hidden))
     if table.experiment is not None:
-        rows.append(_experiment(table))
+        rows.append(_experiment(table.experiment))
     return rows
 
 
@@ -93,10 +93,9 @@ def _latent_do(hidden: Hidden) -> dict[str, Any]:
     }
 
 
-def _experiment(table: CausalTable) -> dict[str, Any]:
-    error = table.experiment.standard_error
+def _experiment(found: Experiment) -> dict[str, Any]:
+    error, estimate = found.standard_error, found.estimate
     reach = None if error is None else float(ndtri(0.5 + LEVEL / 2)) * error
-    estimate = table.experiment.estimate
     return {
         "method": "experiment",
         "label": LABELS["experiment"],

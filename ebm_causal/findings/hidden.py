@@ -11,7 +11,7 @@ from scipy.stats import kurtosis, skew
 from torch import Tensor
 
 from ebm_causal.data import CausalTable, StandardizedTable
-from ebm_causal.energies import confounded_energy, mechanisms_of
+from ebm_causal.energies import confounded_energy, decoders_of
 from ebm_causal.findings.plain import spread
 from ebm_causal.intervention import propensity, regress
 from ebm_causal.learning import (
@@ -155,7 +155,7 @@ def linear_sensitivity(hidden: Hidden) -> LinearSensitivity:
     in linear projection for a binary treatment.
     """
     energy, rows = hidden.fit.energy, hidden.fit.data
-    decoder = mechanisms_of(energy)["y"].decoder
+    decoder = decoders_of(energy)[1]
     alpha, residual = treatment_covariance(energy, rows), residual_variance(rows)
     with torch.no_grad():
         beta, delta = float(decoder.loading() * decoder.strengths.alignment), float(decoder.effect)
@@ -196,11 +196,8 @@ def _tail(table: CausalTable) -> tuple[Literal["normal", "heavy"], str]:
     if tails > HEAVY and abs(lean) < LOPSIDED:
         return "heavy", f"The outcome has a Student-t cost: {said}."
     if tails > HEAVY:
-        return (
-            "normal",
-            f"The outcome keeps its squared error though its tails are heavy: {said}, and the center of a "
-            "Student-t would not be the mean.",
-        )
+        kept = "The outcome keeps its squared error though its tails are heavy"
+        return "normal", f"{kept}: {said}, and the center of a Student-t would not be the mean."
     return "normal", ""
 
 

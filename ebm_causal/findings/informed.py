@@ -8,7 +8,7 @@ from scipy.special import polygamma
 from torch import Tensor
 
 from ebm_causal.data import CausalTable
-from ebm_causal.energies import BernoulliCost, Energy, SquaredError, mechanisms_of
+from ebm_causal.energies import BernoulliCost, Energy, StudentTCost, decoders_of, mechanisms_of
 from ebm_causal.findings.hidden import Hidden
 from ebm_causal.findings.linear_twin import linear_twin
 from ebm_causal.findings.question import latent_name
@@ -92,7 +92,7 @@ def _open_directions(found: FisherInformation) -> list[tuple[float, Tensor]]:
 
 
 def _about_strengths(found: FisherInformation) -> list[float]:
-    r"""What the data say of both strengths with all else fitted: eigenvalues of :math:`I_{ss} - I_{so}I_{oo}^{-1}I_{os}`."""
+    r"""Information on both strengths, all else fitted: eigenvalues of :math:`I_{ss} - I_{so}I_{oo}^{-1}I_{os}`."""
     matrix, held = found.matrix, [i for i, name in enumerate(found.names) if name in STRENGTHS]
     others = [i for i in range(len(matrix)) if i not in held]
     follow = torch.linalg.solve(matrix[others][:, others], matrix[others][:, held])
@@ -155,8 +155,8 @@ def _noise(hidden: Hidden) -> float | None:
             latents = hidden.fit.latent_draws(1)["z"][0, 0]
             chance = outcome.mean({**hidden.fit.data, "z": latents})
             return float(scale * np.sqrt(float((chance * (1 - chance)).mean())))
-        noise = scale * float(outcome.decoder.noise())
-        if isinstance(outcome.cost, SquaredError):
+        noise = scale * float(decoders_of(hidden.fit.energy)[1].noise())
+        if not isinstance(outcome.cost, StudentTCost):
             return noise
         tail = float(outcome.cost.degrees_of_freedom(torch.zeros(1, dtype=torch.float64)))
         return noise * (tail / (tail - 2)) ** 0.5 if tail > 2 else None

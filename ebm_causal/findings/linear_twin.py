@@ -3,7 +3,8 @@
 import numpy as np
 import torch
 
-from ebm_causal.energies import Energy, Strength, confounded_energy, mechanisms_of, strengths_of
+from ebm_causal.energies import Energy, Strength, confounded_energy, decoders_of, strengths_of
+from ebm_causal.errors import EnergyError
 from ebm_causal.findings.hidden import Hidden
 
 
@@ -19,7 +20,7 @@ def linear_twin(hidden: Hidden) -> Energy:
     strength = Strength(
         treatment=float(torch.sigmoid(held.treatment)),
         outcome=float(torch.sigmoid(held.outcome)),
-        alignment=float(held.alignment),
+        alignment=float(torch.as_tensor(held.alignment)),
     )
     columns = hidden.covariates.shape[1]
     twin = confounded_energy(
@@ -33,8 +34,9 @@ def _set(twin: Energy, hidden: Hidden, strength: Strength) -> None:
     w, t = hidden.covariates.numpy(), hidden.standardized.treatment_column
     toward, spread = _least_squares(w, t)
     on, noise = _least_squares(np.column_stack([w, t]), hidden.standardized.outcome_column)
-    mechanisms = mechanisms_of(twin)
-    treatment, outcome = mechanisms["t"].decoder, mechanisms["y"].decoder
+    treatment, outcome = decoders_of(twin)
+    if treatment.log_sd is None or outcome.log_noise is None:
+        raise EnergyError("a linear twin has squared errors throughout.")
     with torch.no_grad():
         treatment.offset.fill_(toward[0])
         treatment.log_sd.fill_(np.log(spread))
@@ -42,7 +44,7 @@ def _set(twin: Energy, hidden: Hidden, strength: Strength) -> None:
         follow = float(outcome.loading()) * strength.alignment * np.sqrt(strength.treatment) / spread
         outcome.effect.fill_(on[-1] - follow)
         outcome.offset.fill_(on[0] + follow * toward[0])
-        if len(toward) > 1:
+        if treatment.covariates is not None and outcome.covariates is not None:
             treatment.covariates.copy_(torch.from_numpy(toward[1:]))
             outcome.covariates.copy_(torch.from_numpy(on[1:-1] + follow * toward[1:]))
 

@@ -45,11 +45,9 @@ def _levels(table: CausalTable, hidden: Hidden) -> tuple[list[float], list[float
 
 def _both(hidden: Hidden, held: list[float], query: str, seed: int) -> tuple[Draws, Draws]:
     fit = hidden.fit
-    setting = {"query": query, "data": fit.data, "draws": DRAWS, "seed": seed}
-    rows = torch.tensor(held, dtype=torch.float64)[:, None]
-    return observational(fit.energy, given={"t": rows}, **setting), interventional(
-        fit.energy, do={"t": rows}, **setting
-    )
+    rows = {"t": torch.tensor(held, dtype=torch.float64)[:, None]}
+    seen = observational(fit.energy, rows, query, fit.data, draws=DRAWS, seed=seed)
+    return seen, interventional(fit.energy, rows, query, fit.data, draws=DRAWS, seed=seed)
 
 
 def _sides(hidden: Hidden, query: str, seen: Draws, done: Draws) -> dict[str, Any]:

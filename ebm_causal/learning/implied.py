@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ebm_causal.energies import BernoulliCost, Energy, mechanisms_of
+from ebm_causal.energies import BernoulliCost, Energy, decoders_of, mechanisms_of
 
 NODES = 24
 
@@ -19,7 +19,7 @@ def average_effect(energy: Energy, rows: Mapping[str, Tensor]) -> Tensor:
     """
     outcome = mechanisms_of(energy)["y"]
     if not isinstance(outcome.cost, BernoulliCost):
-        return outcome.decoder.effect
+        return decoders_of(energy)[1].effect
     nodes, weights = prior_nodes(rows["y"])
     parents = {name: rows[name] for name in outcome.parents if name not in ("t", "z")} | {"z": nodes}
     if isinstance(mechanisms_of(energy)["t"].cost, BernoulliCost):
@@ -29,7 +29,7 @@ def average_effect(energy: Energy, rows: Mapping[str, Tensor]) -> Tensor:
         difference = treated - untreated
     else:
         chance = outcome.mean({**parents, "t": rows["t"]})
-        difference = chance * (1 - chance) * outcome.decoder.effect
+        difference = chance * (1 - chance) * decoders_of(energy)[1].effect
     return (weights * difference.mean(1)[..., 0]).sum()
 
 
@@ -40,7 +40,7 @@ def implied_strength(energy: Energy, rows: Mapping[str, Tensor]) -> tuple[float,
     :math:`\mathrm{Cov}(z, t \mid w)^2 / \mathrm{Var}(t \mid w)`, the variance being what a linear regression on w
     leaves.
     """
-    outcome = mechanisms_of(energy)["y"].decoder
+    outcome = decoders_of(energy)[1]
     toward_treatment = treatment_covariance(energy, rows) ** 2 / residual_variance(rows)
     with torch.no_grad():
         left = 1 - toward_treatment * float(outcome.strengths.alignment) ** 2
@@ -53,7 +53,7 @@ def treatment_covariance(energy: Energy, rows: Mapping[str, Tensor]) -> float:
     treatment = mechanisms_of(energy)["t"]
     with torch.no_grad():
         if not isinstance(treatment.cost, BernoulliCost):
-            return float(treatment.decoder.loading())
+            return float(decoders_of(energy)[0].loading())
         nodes, weights = prior_nodes(rows["t"])
         parents = {name: rows[name] for name in treatment.parents if name != "z"} | {"z": nodes}
         chance = treatment.mean(parents)[..., 0]

@@ -13,7 +13,14 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from ebm_causal.energies import Energy, LatentEnergy, Mechanism, latents_of, mechanisms_of, regularizers_of
+from ebm_causal.energies import (
+    Energy,
+    Mechanism,
+    PredictThenDecode,
+    latents_of,
+    mechanisms_of,
+    regularizers_of,
+)
 from ebm_causal.errors import ArgumentError, EnergyError
 from ebm_causal.gibbs import restrict
 
@@ -145,6 +152,7 @@ class LinearSensitivity:
             EnergyError: If the energy has no such mechanism, or a dimension is not one.
         """
         mechanism, latent = _outcome_and_latent(energy)
+        composed = mechanism.decoder if isinstance(mechanism.decoder, PredictThenDecode) else None
         values = restrict(energy, (), at, 1.0).given
         rows = max(len(value) for value in values.values())
         x, y, z = (
@@ -152,8 +160,10 @@ class LinearSensitivity:
             for name in (_cause(mechanism, latent), "y", latent)
         )
         with torch.enable_grad():
-            seen = mechanism.decoder.predictor(x) if isinstance(energy, LatentEnergy) else x
-            predicted = _predict(energy, mechanism, (seen, z))
+            seen = x if composed is None else composed.predictor(x)
+            predicted = (
+                _predict(mechanism, (seen, z), latent) if composed is None else composed.decoder(seen, z)
+            )
             cost = mechanism.cost(predicted, y)
             regularizer = regularizers_of(energy)[latent]
             slopes = {
@@ -208,11 +218,8 @@ def _cause(mechanism: Mechanism, latent: str) -> str:
     return next(name for name in mechanism.parents if name != latent)
 
 
-def _predict(energy: Energy, mechanism: Mechanism, parents: tuple[Tensor, Tensor]) -> Tensor:
+def _predict(mechanism: Mechanism, parents: tuple[Tensor, Tensor], latent: str) -> Tensor:
     seen, z = parents
-    if isinstance(energy, LatentEnergy):
-        return mechanism.decoder.decoder(seen, z)
-    latent = _outcome_and_latent(energy)[1]
     return mechanism.predict({_cause(mechanism, latent): seen, latent: z})
 
 
