@@ -14,7 +14,10 @@ extensions = [
     "sphinx.ext.viewcode",
 ]
 myst_enable_extensions = ["dollarmath", "amsmath"]
-nb_execution_mode = "off"
+nb_custom_formats = {".py": ["jupytext.reads", {"fmt": "py:percent"}]}  # docs/examples leads to the examples
+nb_execution_mode = "force"
+nb_execution_timeout = 300
+nb_execution_raise_on_error = True
 
 autodoc_member_order = "bysource"
 autodoc_default_options = {"members": True}
@@ -26,4 +29,4 @@ napoleon_use_ivar = True
 
 html_theme = "furo"
 html_title = f"ebm_causal {release}"
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "conf.py"]

@@ -71,8 +71,8 @@ def main():
         "lattice",
         "## Integrating the latent out\n\n"
         f"A bent decoder from one latent dimension to three, noise {NOISE}. Free energies agree with\n"
-        f"quadrature to {worst:.0e}, posterior means of 1000 draws to {distance.max():.2f} posterior standard\n"
-        f"deviations in the worst of {LOOPED} rows; the loop of scipy runs over those {LOOPED} rows alone.\n\n"
+        f"quadrature to {worst:.0e}, posterior means of 1000 draws to {distance.max():.2f} posterior sd in\n"
+        f"the worst of {LOOPED} rows; the loop of scipy runs over those {LOOPED} rows alone.\n\n"
         f"{table(rows)}\n\n{where('ebm-causal', 'torch', 'scipy')}",
     )
 
