@@ -11,9 +11,9 @@ from ebm_causal.sampling.lattice import Lattice, RowEnergy, unit_indices
 
 DROP = 32.0
 COARSE = {1: 33, 2: 17}
-MOST = {1: 1025, 2: 513}
-MANY = 1_000_000  # points times rows, beyond which a lattice in the plane has at most FAIR points per axis
-FAIR = 129
+MOST = {1: 16_385, 2: 513}
+FAIR = {1: 1025, 2: 129}
+MANY = 1_000_000  # points times rows, beyond which a lattice has at most FAIR points per axis
 FEWEST = 9
 REFINEMENTS = 4
 SHRINK = 0.45  # less than half, so that a box which doubles does not shrink back
@@ -122,7 +122,8 @@ class _Look:
 
 def _most(dim: int, rows: int) -> int:
     """The most points per axis: fewer for many rows, so that memory stays bounded."""
-    return MOST[dim] if dim == 1 else min(MOST[dim], max(FAIR, math.isqrt(MANY // rows)))
+    affordable = MANY // rows if dim == 1 else math.isqrt(MANY // rows)
+    return min(MOST[dim], max(FAIR[dim], affordable))
 
 
 def _look(energy: RowEnergy, box: _Box, per_axis: int, drop: float) -> _Look:
