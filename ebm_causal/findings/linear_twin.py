@@ -18,9 +18,9 @@ def linear_twin(hidden: Hidden) -> Energy:
     """
     held = strengths_of(hidden.fit.energy)
     strength = Strength(
-        treatment=float(torch.sigmoid(held.treatment)),
-        outcome=float(torch.sigmoid(held.outcome)),
-        alignment=float(torch.as_tensor(held.alignment)),
+        treatment=float(torch.sigmoid(held.treatment.detach())),
+        outcome=float(torch.sigmoid(held.outcome.detach())),
+        alignment=float(held.alignment),
     )
     columns = hidden.covariates.shape[1]
     twin = confounded_energy(
