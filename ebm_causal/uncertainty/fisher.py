@@ -152,6 +152,10 @@ def _question(
     names = tuple(named_parameters(energy)) if wrt == "parameters" else as_names(wrt)
     warm = "beta" in names
     wanted = find_parameters(energy, [name for name in names if name != "beta"])
+    if warm and not undirected_of(energy):
+        raise ArgumentError(
+            "beta is a parameter of energies of plain factors; mechanisms are normalized at their own."
+        )
     vector = ParameterVector(energy, [name for name in named_parameters(energy) if name not in wanted])
     if not len(vector) and not warm:
         raise ArgumentError("the energy has no parameters: its callables are not nn.Modules.")

@@ -14,8 +14,10 @@ from ebm_causal.errors import ArgumentError, EnergyError
 from ebm_causal.gibbs import GibbsDensity, Restriction, pyro_model, restrict
 from ebm_causal.inference import MarginalLikelihood, ParameterVector
 from ebm_causal.sampling import Lattice, adapt_lattice
+from ebm_causal.shapes import common_rows
 from ebm_causal.uncertainty.scores import parameter_jacobian, unused_parameters
 
+TOGETHER = 20_000  # rows that are simulated at once
 Parts = tuple[Tensor, Tensor | None, Tensor | None]  # information, complete information, standard error
 
 
@@ -83,8 +85,8 @@ def observed_information(question: Question, data: Mapping[str, object]) -> Part
     if not question.global_normalizer:
         likelihood = MarginalLikelihood(question.energy, values, question.latents, question.beta)
         tensors, names = question.parameters.tensors, question.parameters.names
-        unused_parameters(likelihood.log_likelihood, names, tensors)
         total = likelihood.log_likelihood().sum()
+        unused_parameters(total, names, tensors)
         complete = (
             torch.stack([_complete_term(b, lattice) for b, lattice in likelihood.lattices()]).sum()
             if question.latents
@@ -101,24 +103,31 @@ def simulated_information(question: Question, draws: int, seed: int) -> Parts:
         raise ArgumentError("draws serve energies of mechanisms and their parameters; leave draws out.")
     if draws < 1:
         raise ArgumentError(f"draws must be positive; got {draws}.")
-    found = []
-    for draw in range(draws):
-        values = _simulated(question, seed + draw)
+    names = (*question.over, *question.latents)
+    rows = restrict(question.energy, names, question.given, question.beta)
+    size = len(question.parameters)
+    total, squares, each = torch.zeros(size, size), torch.zeros(size, size), max(1, TOGETHER // rows.rows)
+    for start in range(0, draws, each):
+        values = _simulated(question, rows, min(each, draws - start), seed + start)
         likelihood = MarginalLikelihood(question.energy, values, question.latents, question.beta)
         scores = parameter_jacobian(likelihood.log_likelihood(), question.parameters.tensors)
-        outer = scores[:, :, None] * scores[:, None, :]
-        found.append((outer.sum(0), outer.var(0) * len(scores)))
-    mean = torch.stack([total for total, _ in found]).mean(0)
-    error = (torch.stack([variance for _, variance in found]).mean(0) / draws).sqrt()
-    return mean, None, error
+        total, squares = total + scores.mT @ scores, squares + (scores**2).mT @ scores**2
+    count = rows.rows * draws
+    variance = (squares / count - (total / count) ** 2) * count / max(count - 1, 1)
+    return total / draws, None, (variance * rows.rows / draws).sqrt()
 
 
-def _simulated(question: Question, seed: int) -> dict[str, Tensor]:
-    rows = restrict(question.energy, (*question.over, *question.latents), question.given, question.beta)
+def _simulated(question: Question, rows: Restriction, copies: int, seed: int) -> dict[str, Tensor]:
+    """Several data sets, one after the other."""
+    given = {
+        name: value.expand(rows.rows, *value.shape[1:]).repeat(copies, *[1] * (value.ndim - 1))
+        for name, value in rows.given.items()
+    }
+    model = pyro_model(question.energy, beta=question.beta, rows=rows.rows * copies)
     with torch.no_grad(), torch.random.fork_rng(devices=[]), pyro.get_param_store().scope():
         torch.manual_seed(seed)
-        drawn = pyro_model(question.energy, beta=question.beta)(**rows.given)
-    return {**rows.given, **{name: drawn[name] for name in question.over}}
+        drawn = model(**given)
+    return {**given, **{name: drawn[name] for name in question.over}}
 
 
 def _outcomes(question: Question, outer: Restriction) -> Lattice:
@@ -135,8 +144,8 @@ def _outcomes(question: Question, outer: Restriction) -> Lattice:
         return outcome.states(reduced)
     if outcome.dim > 2 or not all(variable.is_real for variable in outcome.variables):
         raise EnergyError(
-            f"the exact information over {list(question.over)} needs one or two real dimensions or finite variables: "
-            "give draws=... to simulate it."
+            f"the exact information over {list(question.over)} needs one or two real dimensions or finite "
+            "variables: give draws=... to simulate it."
         )
     return adapt_lattice(reduced, outer.rows, outcome.dim, like=outer.like)
 
@@ -154,21 +163,22 @@ def _complete_scores(
     question: Question, values: dict[str, Tensor], inner: Restriction | None
 ) -> tuple[Tensor, Tensor]:
     """Scores of the complete data at the latents' lattice points, with the points' posterior weights."""
-    beta = (
-        torch.tensor(question.beta, dtype=torch.float64, requires_grad=True)
-        if question.warm
-        else question.beta
-    )
-    tensors = [*question.parameters.tensors, *([beta] if question.warm else [])]
-    if inner is None:
-        reduced = question.energy.reduced(values, beta)[None]
-        weights = torch.ones_like(reduced.detach())
-    else:
+    given, weights = values, torch.ones(())
+    if inner is not None:
         lattice = inner.quadrature()
-        reduced = question.energy.reduced({**inner.given, **inner.split(lattice.points)}, beta)
-        reduced, weights = reduced.expand(lattice.energies.shape), lattice.weights()
-    unused_parameters(lambda: reduced + 0.0, [*question.parameters.names, "beta"][: len(tensors)], tensors)
-    return -parameter_jacobian(reduced, tensors), weights
+        given, weights = {**inner.given, **inner.split(lattice.points)}, lattice.weights()
+    tensors: list[Tensor] = list(question.parameters.tensors)
+    names = list(question.parameters.names)
+    if question.warm:
+        beta = torch.tensor(question.beta, dtype=torch.float64, requires_grad=True)
+        tensors, names = [*tensors, beta], [*names, "beta"]
+        reduced = beta * question.energy.reduced(given)
+    else:
+        reduced = question.energy.reduced(given, question.beta)
+    rows = common_rows(values)
+    reduced = reduced.expand(*weights.shape) if inner is not None else reduced.expand(1, rows)
+    unused_parameters(reduced, names, tensors)
+    return -parameter_jacobian(reduced, tensors), weights.expand(reduced.shape)
 
 
 def _complete_term(block: Restriction, lattice: Lattice) -> Tensor:
@@ -183,4 +193,5 @@ def _observed_globally(question: Question, values: Mapping[str, object]) -> Part
     )
     point = torch.cat([rows[name] for name in question.over], -1)
     total = density.normalized_log_prob(point).sum()
+    unused_parameters(total, question.parameters.names, question.parameters.tensors)
     return -hessian(total, question.parameters.tensors), None, None

@@ -1,6 +1,6 @@
 """Per-row derivatives of log densities in an energy's parameters."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -34,14 +34,14 @@ def parameter_jacobian(value: Tensor, parameters: Sequence[Tensor]) -> Tensor:
     return torch.stack(columns, -1).detach()
 
 
-def unused_parameters(value: Callable[[], Tensor], names: Sequence[str], tensors: Sequence[Tensor]) -> None:
-    """Refuse parameters that the value does not depend on.
+def unused_parameters(value: Tensor, names: Sequence[str], tensors: Sequence[Tensor]) -> None:
+    """Refuse parameters that a value with a graph does not depend on.
 
     Raises:
         EnergyError: Naming the first.
     """
-    total = value().sum()
-    found = (
+    total = value.sum()
+    found: Sequence[Tensor | None] = (
         torch.autograd.grad(total, list(tensors), retain_graph=True, allow_unused=True)
         if total.requires_grad
         else [None] * len(tensors)
