@@ -27,7 +27,7 @@ from ebm_causal.gibbs import restrict
 Number = float | np.ndarray
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class LinearSensitivity:
     r"""The confounding bias of the slope of C on Dec, z hidden, with the note's letters.
 
