@@ -10,7 +10,7 @@ from ebm_causal.energies import Energy, Mechanism, causal_order, latents_of, lik
 from ebm_causal.errors import EnergyError
 from ebm_causal.gibbs import restrict, site_law
 from ebm_causal.inference import draw_rows
-from ebm_causal.shapes import common_rows
+from ebm_causal.shapes import check_beta, common_rows
 
 ENERGY = "energy"
 
@@ -57,12 +57,13 @@ class Setting:
         """A setting for a raw energy.
 
         Raises:
-            EnergyError: If there are no draws.
+            EnergyError: If there are fewer than two draws.
+            ArgumentError: If beta is not positive.
         """
         if draws < 2:
             raise EnergyError(f"draws must be at least two, for a Monte Carlo error; got {draws}.")
         generator = torch.Generator().manual_seed(seed)
-        return cls(energy=normalized(energy), draws=draws, beta=beta, generator=generator)
+        return cls(energy=normalized(energy), draws=draws, beta=check_beta(beta), generator=generator)
 
 
 def causes(

@@ -22,17 +22,16 @@ def noisy(known=False):
     return y + ec.GaussianRegularizer(1)
 
 
-def mean_of_z(energy, given=None, draws=50_000):
-    return ec.sample(energy, over=("y", "z"), given=given, draws=draws, chains=1).values["z"].mean().item()
+def mean_of_z(energy, given):
+    return ec.sample(energy, over=("y", "z"), given=given, draws=20_000, chains=1).values["z"].mean().item()
 
 
 def test_clamping_the_raw_sum_moves_the_cause():
-    assert mean_of_z(noisy(), {"x": 1.0}) == pytest.approx(-0.5, abs=5 / math.sqrt(50_000))
+    assert mean_of_z(noisy(), {"x": 1.0}) == pytest.approx(-0.5, abs=5 / math.sqrt(20_000))
 
 
 def test_doing_does_not_move_the_cause():
     cut = ec.do(noisy(), x=1.0)
-    assert mean_of_z(cut, draws=2000) == pytest.approx(0, abs=5 / math.sqrt(2000))
     density = ec.GibbsDensity(cut, over="z")
     z = torch.tensor([[-1.0], [0.0], [2.0]], dtype=F64)
     known = torch.distributions.Normal(0.0, 1.0).log_prob(z).squeeze(-1)
