@@ -1,6 +1,21 @@
 """Derivatives: Jacobians over a batch and curvature of scalar functions of parameters."""
 
 from ebm_causal.calculus.curvature import hessian, inverse_or_none, spectrum
+from ebm_causal.calculus.differences import differentiate
 from ebm_causal.calculus.jacobians import batched_jacobian
+from ebm_causal.calculus.lagrangian import Backpropagation, Residuals, backpropagate, stationarity_residuals
+from ebm_causal.calculus.mechanics import Motion, euler_lagrange
 
-__all__ = ["batched_jacobian", "hessian", "inverse_or_none", "spectrum"]
+__all__ = [
+    "Backpropagation",
+    "Motion",
+    "Residuals",
+    "backpropagate",
+    "batched_jacobian",
+    "differentiate",
+    "euler_lagrange",
+    "hessian",
+    "inverse_or_none",
+    "spectrum",
+    "stationarity_residuals",
+]

@@ -2,7 +2,31 @@
 
 from ebm_causal.sampling.adapting import adapt_lattice
 from ebm_causal.sampling.hmc import hmc_init, hmc_step
+from ebm_causal.sampling.ladders import effective_share, next_beta
 from ebm_causal.sampling.lattice import Lattice
 from ebm_causal.sampling.running import Chains, run_chains
+from ebm_causal.sampling.schedules import (
+    check_schedule,
+    constant_schedule,
+    cosine_schedule,
+    diffusion_schedule,
+    geometric_schedule,
+    linear_schedule,
+)
 
-__all__ = ["Chains", "Lattice", "adapt_lattice", "hmc_init", "hmc_step", "run_chains"]
+__all__ = [
+    "Chains",
+    "Lattice",
+    "adapt_lattice",
+    "check_schedule",
+    "constant_schedule",
+    "cosine_schedule",
+    "diffusion_schedule",
+    "effective_share",
+    "geometric_schedule",
+    "hmc_init",
+    "hmc_step",
+    "linear_schedule",
+    "next_beta",
+    "run_chains",
+]
