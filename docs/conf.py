@@ -18,6 +18,7 @@ nb_custom_formats = {".py": ["jupytext.reads", {"fmt": "py:percent"}]}  # docs/e
 nb_execution_mode = "force"
 nb_execution_timeout = 300
 nb_execution_raise_on_error = True
+nb_output_stderr = "remove"  # progress and remarks of other libraries
 
 autodoc_member_order = "bysource"
 autodoc_default_options = {"members": True}

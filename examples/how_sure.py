@@ -59,8 +59,7 @@ assert (fair.shares >= 0).all()
 
 # %%
 def one_latent(loading, weight):
-    """The energy of y = 2 x + loading z + noise of variance 1/2; the weight of R is a parameter too."""
-    weight = torch.nn.Parameter(torch.tensor(weight))
+    """The energy of y = 2 x + loading z + noise of variance 1/2, with a weight for R."""
     return ec.LinearGaussianEnergy(
         torch.tensor([[loading]]), torch.tensor([[2.0]]), scale=0.5**0.5, regularizer_weight=weight
     )
@@ -76,8 +75,9 @@ assert abs(about_w.missing.item() - 9) < 1e-6
 # %% [markdown]
 # ## What no number of rows will tell
 # Given x, y is normal with mean $wx$ and variance $s^2 + v^2/\tau$ (over $\beta$). So y tells w and *one*
-# number besides, while the energy has three more parameters: the loading v, the scale s and the weight
-# $\tau$ of R. Two directions are left over. Along them the energy changes and the data do not.
+# number besides, while the energy has two more parameters: the loading v and the scale s. (The weight $\tau$
+# of R would be a third, but it is held: a decree.) One direction is left over. Along it the energy changes
+# and the data do not.
 
 # %%
 several = {"given": {"x": [[3.0], [-1.0], [0.5]]}, "beta": 1.5}
@@ -87,12 +87,12 @@ for direction in everything.unidentified:
     named = {name: round(weight, 3) for name, weight in direction.weights.items() if abs(weight) > 1e-6}
     print(f"eigenvalue {direction.eigenvalue:.1e}: {named}")
 assert everything.rank == 2
-assert len(everything.unidentified) == 2
+assert len(everything.unidentified) == 1
 assert everything.cramer_rao is None
 
 # %% [markdown]
 # The bound of Cramer and Rao does not exist there, and the package gives None rather than the inverse of a
-# matrix with its zeros lifted a little. One of these directions can be seen with bare hands: double the
+# matrix with its zero lifted a little. What the decree is about can be seen with bare hands: double the
 # loading and halve z, by a fourfold weight of R, and nothing that is observed changes.
 
 # %%
@@ -105,5 +105,5 @@ assert torch.allclose(energy.log_likelihood(y, x), other.log_likelihood(y, x))
 # ## What was learned
 # - Propagate the whole covariance: leaving out its cross terms can err in either direction.
 # - Not seeing z cost a third of the information about w here. More rows make up for that.
-# - The strength of z is another matter: rank 2 of 4. More rows make the known directions sharper and leave
-#   the others where they were. What an analysis says about them, it got from its prior.
+# - The strength of z is another matter: rank 2 of 3. More rows make the known directions sharper and leave
+#   that one where it was. What an analysis says about it, it got from its prior.

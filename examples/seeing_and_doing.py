@@ -37,9 +37,9 @@ sorted(energy.graph.edges), {name: node["latent"] for name, node in energy.graph
 
 # %%
 print(ec.do(energy, x=1.0).graph.edges)
-seen = ec.observational(energy, given={"x": x}, query="y", draws=4000)
-done = ec.interventional(energy, do={"x": x}, query="y", draws=4000)
-gap = ec.confounding_gap(energy, x=levels, query="y", draws=4000)
+seen = ec.observational(energy, given={"x": x}, query="y")
+done = ec.interventional(energy, do={"x": x}, query="y")
+gap = ec.confounding_gap(energy, x=levels, query="y")
 print(gap.summary())
 
 
@@ -66,7 +66,7 @@ plt.show()
 # better than it is, an extreme one worse.
 
 # %%
-gap_of_energy = ec.confounding_gap(energy, x=levels, query="energy", draws=4000)
+gap_of_energy = ec.confounding_gap(energy, x=levels, query="energy")
 print(gap_of_energy.summary())
 assert agree(gap_of_energy, x**2 / 8 - 0.25)
 
@@ -78,7 +78,7 @@ assert agree(gap_of_energy, x**2 / 8 - 0.25)
 
 # %%
 for weight in (1.0, 4.0, 25.0, 100.0):
-    gap = ec.confounding_gap(world(weight), x=[1.0], query="y", draws=4000)
+    gap = ec.confounding_gap(world(weight), x=[1.0], query="y")
     print(f"weight {weight:5g}: gap {gap.mean.item():.4f}, on paper {2 / (1 + weight):.4f}")
     assert agree(gap, 2 / (1 + weight))
 
