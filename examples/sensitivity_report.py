@@ -6,6 +6,7 @@
 
 # %%
 import tempfile
+import textwrap
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -45,9 +46,8 @@ print(findings.summary())
 # that it used.
 
 # %%
-print(findings.verdict["lead"])
-print(findings.verdict["answer"], "--", findings.verdict["text"])
-print(findings.verdict["threshold"])
+for name in ("lead", "answer", "text", "threshold"):
+    print(textwrap.fill(findings.verdict[name], 90))
 assert findings.diagnostics["ok"]
 assert "do not identify" in findings.verdict["lead"]
 
