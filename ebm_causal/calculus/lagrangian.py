@@ -95,8 +95,8 @@ def backpropagate(
 
     Exact where each layer is differentiable at its state. A layer that mixes rows (batch normalization)
     cannot be detected: the gradients are still right for the summed cost, but a row of a multiplier is
-    then no longer that row's own. Parameters of the cost are held fixed. Each layer is called twice, and one
-    that draws at random is refused.
+    then no longer that row's own. Parameters of the cost are held fixed. Each layer is called twice
+    (running statistics move twice), and one that draws at random is refused.
 
     Args:
         layers: The layers :math:`g_k`: modules or callables in a list, or an ``nn.Sequential``.
@@ -241,10 +241,11 @@ def _differentiate(
 
 
 def _total(cost: Cost, end: Tensor, y: object) -> Tensor:
+    rows = len(end)
     with torch.enable_grad():
         value = cost(end.clone(), y)
-    rows = len(end)
-    if not isinstance(value, Tensor) or tuple(value.shape) not in ((), (rows,)):
+        total = value.sum() if isinstance(value, Tensor) else None
+    if total is None or tuple(value.shape) not in ((), (rows,)):
         found = list(value.shape) if isinstance(value, Tensor) else type(value).__name__
         raise EnergyError(
             f"the cost must give one number for each of {rows} rows, or one number; got {found}."
@@ -252,7 +253,7 @@ def _total(cost: Cost, end: Tensor, y: object) -> Tensor:
     if all(leaf is not end for leaf in leaves_of(value)):
         raise EnergyError("the cost does not depend on the last state by differentiable steps.")
     refuse_non_finite_state("the cost", value)
-    return value.sum()
+    return total
 
 
 def _rows(x: object) -> Tensor:

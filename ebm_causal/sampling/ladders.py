@@ -98,6 +98,8 @@ def next_beta(
     low, high = torch.zeros_like(now), end - now
     whole = effective_share(energy, high, weights) >= share
     for _ in range(HALVINGS):
+        if torch.equal(now + low, now + high):
+            break
         middle = 0.5 * (low + high)
         fits = effective_share(energy, middle, weights) >= share
         low, high = torch.where(fits, middle, low), torch.where(fits, high, middle)
