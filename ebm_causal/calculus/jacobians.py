@@ -34,7 +34,8 @@ def batched_jacobian(function: Callable[[Tensor], Tensor], points: Tensor) -> tu
         value = function(inputs)
         if value.shape[:-1] != points.shape[:-1]:
             raise ArgumentError(
-                f"the function must map [*batch, n] to [*batch, m]; it maps {list(points.shape)} to {list(value.shape)}."
+                f"the function must map [*batch, n] to [*batch, m]; it maps {list(points.shape)} to "
+                f"{list(value.shape)}."
             )
         if not value.requires_grad:
             raise ArgumentError("the function's output does not depend on its input by differentiable steps.")

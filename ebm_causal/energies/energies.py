@@ -191,8 +191,8 @@ class Energy(nn.Module):
             found = list(term.shape) if isinstance(term, Tensor) else type(term).__name__
             complex_note = " complex" if isinstance(term, Tensor) and term.is_complex() else ""
             raise EnergyError(
-                f"factor {factor.name!r} must give one real number per row, shape {list(batch)}; got{complex_note} {found}. "
-                "Sum over the last dimension of each variable."
+                f"factor {factor.name!r} must give one real number per row, shape {list(batch)}; got{complex_note} "
+                f"{found}. Sum over the last dimension of each variable."
             )
         return term
 

@@ -74,7 +74,9 @@ class Mechanism(Factor):
             return True
         own = len(self._child_variable.shape or (1,))
         child, prediction = values[self.child], self.predict(values)
-        used = torch.broadcast_shapes(child.shape[: child.ndim - own], prediction.shape[: prediction.ndim - own])
+        used = torch.broadcast_shapes(
+            child.shape[: child.ndim - own], prediction.shape[: prediction.ndim - own]
+        )
         return tuple(term.shape) == tuple(used)
 
     def log_normalizer(self, values: Values, beta: float = 1.0) -> Tensor:

@@ -81,7 +81,8 @@ class GaussianRegularizer(Regularizer):
 
     def standard_deviation(self, beta: float) -> float:
         """One over the root of beta times the weight."""
-        return float(beta * self.weight(torch.zeros((), dtype=torch.float64))) ** -0.5
+        weight = self.weight(torch.zeros((), dtype=torch.float64)).detach()
+        return float(beta * weight) ** -0.5
 
     @property
     def _dim(self) -> int:

@@ -2,19 +2,26 @@
 
 from ebm_causal.gibbs.density import GibbsDensity
 from ebm_causal.gibbs.free_energies import Estimate, free_energy
+from ebm_causal.gibbs.minimization import Minimum, minimize, minimum_free_energy
 from ebm_causal.gibbs.models import ConditionalLaw, pyro_model, site_law
 from ebm_causal.gibbs.partition import log_partition
 from ebm_causal.gibbs.restriction import Restriction, latents_left, restrict
+from ebm_causal.gibbs.thermal import Thermodynamics, thermodynamics
 
 __all__ = [
     "ConditionalLaw",
     "Estimate",
     "GibbsDensity",
+    "Minimum",
     "Restriction",
+    "Thermodynamics",
     "free_energy",
     "latents_left",
     "log_partition",
+    "minimize",
+    "minimum_free_energy",
     "pyro_model",
     "restrict",
     "site_law",
+    "thermodynamics",
 ]

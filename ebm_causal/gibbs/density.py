@@ -72,7 +72,9 @@ class GibbsDensity(TorchDistribution):
     @property
     def given(self) -> Mapping[str, Tensor]:
         """What the density is conditional on, one row per density."""
-        return {name: part.expand(self._joint.rows, *part.shape[1:]) for name, part in self._joint.given.items()}
+        return {
+            name: part.expand(self._joint.rows, *part.shape[1:]) for name, part in self._joint.given.items()
+        }
 
     @property
     def _width(self) -> int:
@@ -178,7 +180,11 @@ class GibbsDensity(TorchDistribution):
 
         That resolves curved and narrow joint densities which no box around both does.
         """
-        if self.latents and self._width <= 2 and all(self.energy.variables[name].is_real for name in self.over):
+        if (
+            self.latents
+            and self._width <= 2
+            and all(self.energy.variables[name].is_real for name in self.over)
+        ):
             return True
         if self._joint.served:
             return False

@@ -138,7 +138,8 @@ def _refuse_foreign_parameters(energy: Energy) -> None:
     """Pyro's store keeps the first module of a name: a second energy would stay as it is while SVI moves the first."""
     store = pyro.get_param_store()
     for name, parameter in energy.named_parameters():
-        stored = store[f"energy$$${name}"] if f"energy$$${name}" in store else parameter
+        key = f"energy$$${name}"
+        stored = store[key] if key in store else parameter  # noqa: SIM401 -- the store has no get
         if stored is not parameter and stored.data_ptr() != parameter.data_ptr():
             raise EnergyError(
                 "Pyro's parameter store holds the parameters of another energy: call pyro.clear_param_store() first."

@@ -46,7 +46,9 @@ def log_partition(
         raise ArgumentError(f"method must be 'auto', 'exact' or 'lattice'; got {method!r}.")
     exact = exactly(restriction) if method != "lattice" else None
     if method == "exact" and exact is None:
-        raise ArgumentError("method='exact' serves a LinearGaussianEnergy over 'z', or 'y' and 'z'; use 'auto'.")
+        raise ArgumentError(
+            "method='exact' serves a LinearGaussianEnergy over 'z', or 'y' and 'z'; use 'auto'."
+        )
     found = exact or log_integral(restriction)
     if given:
         return found

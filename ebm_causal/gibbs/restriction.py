@@ -9,7 +9,15 @@ import torch
 from torch import Tensor
 from torch.distributions import biject_to, constraints
 
-from ebm_causal.energies import Energy, FiniteSupport, Variable, latents_of, like_of, regularizers_of, unclamped
+from ebm_causal.energies import (
+    Energy,
+    FiniteSupport,
+    Variable,
+    latents_of,
+    like_of,
+    regularizers_of,
+    unclamped,
+)
 from ebm_causal.errors import EnergyError
 from ebm_causal.sampling import Lattice, adapt_lattice
 from ebm_causal.shapes import as_names, as_rows, check_beta, common_rows
@@ -230,4 +238,3 @@ def values_of(variable: Variable) -> tuple[float, ...] | None:
     if isinstance(variable.support, FiniteSupport):
         return variable.support.values
     return (0.0, 1.0) if isinstance(variable.support, type(constraints.boolean)) else None
-

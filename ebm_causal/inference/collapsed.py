@@ -16,6 +16,8 @@ from ebm_causal.inference.parameters import ParameterVector
 MOST_CURVED = 400  # parameters up to which the whole curvature is computed
 ROUNDS = 8
 FLOORS = (1e-4, 1e-8)  # of the largest curvature: far from the optimum flat directions take short steps
+WHOLE = 32.0  # drop of the last lattices: what they leave out would hide directions without information
+FLAT = 1e-4  # of the largest curvature: below it a last Newton step is taken
 ARRIVED = 0.02  # posterior standard deviations that the optimum may still be away
 
 
@@ -160,9 +162,17 @@ def _round(
 def _ended(
     objective: Objective, curved: bool, whitening: Tensor | None, trace: tuple[int, bool, tuple[float, ...]]
 ) -> Optimum:
-    used, resolved, history = trace
+    used, _, history = trace
+    resolved = objective.likelihood.adapt(drop=WHOLE)
     value, gradient = objective.value_and_gradient(objective.parameters.get())
     curvature = objective.curvature() if curved else None
+    if curvature is not None and float(torch.linalg.eigvalsh(curvature)[0]) < FLAT * float(
+        curvature.abs().max()
+    ):
+        step = whiten(curvature, 1e-6)  # off the optimum a direction without information seems to bend
+        objective.parameters.set(objective.parameters.get() + step @ (step.mT @ gradient))
+        value, gradient = objective.value_and_gradient(objective.parameters.get())
+        curvature = objective.curvature()
     metric = whiten(curvature) if curvature is not None else whitening
     decrement = None if metric is None else float((metric.mT @ gradient).norm())
     slow = len(history) > 1 and abs(value - history[-1]) < 1e-3

@@ -83,7 +83,8 @@ class MarginalLikelihood:
         bad = (~rows.detach().isfinite()).nonzero().flatten().tolist()
         if bad:
             raise ConvergenceError(
-                f"the likelihood is not finite in rows {bad[:5]}: a parameter ran away, or these rows hold extreme values."
+                f"the likelihood is not finite in rows {bad[:5]}: a parameter ran away, or these rows hold "
+                "extreme values."
             )
         return rows
 
@@ -145,6 +146,13 @@ def _relaid(block: Restriction, known: Lattice | None, step: float, drop: float)
         return block.quadrature(step=step, drop=drop)
     spread = known.covariance().diagonal(dim1=-2, dim2=-1).clamp_min(1e-12).sqrt()
     return adapt_lattice(
-        block, block.rows, block.dim, like=block.like, center=known.mean(), scale=spread, step=step, drop=drop,
+        block,
+        block.rows,
+        block.dim,
+        like=block.like,
+        center=known.mean(),
+        scale=spread,
+        step=step,
+        drop=drop,
         coarse=17,
     )

@@ -30,6 +30,9 @@ class AmortizedGuide(nn.Module):
         hidden: The network's width.
     """
 
+    center: Tensor
+    spread: Tensor
+
     def __init__(self, latents: Mapping[str, int], data: Mapping[str, Tensor], hidden: int = 32) -> None:
         super().__init__()
         self.latents = dict(latents)
@@ -37,10 +40,9 @@ class AmortizedGuide(nn.Module):
         self.register_buffer("center", inputs.mean(0))
         self.register_buffer("spread", inputs.std(0, unbiased=False).clamp_min(1e-8))
         size = 2 * sum(self.latents.values())
-        self.network = nn.Sequential(
-            nn.Linear(inputs.shape[-1], hidden), nn.Tanh(), nn.Linear(hidden, size)
-        ).to(inputs)
-        nn.init.normal_(self.network[-1].weight, std=0.01)
+        last = nn.Linear(hidden, size)
+        nn.init.normal_(last.weight, std=0.01)
+        self.network = nn.Sequential(nn.Linear(inputs.shape[-1], hidden), nn.Tanh(), last).to(inputs)
 
     def moments(self, data: Mapping[str, Tensor]) -> dict[str, tuple[Tensor, Tensor]]:
         """Mean and standard deviation of each latent, per row."""

@@ -88,7 +88,9 @@ def observational(
     beta: float = 1.0,
     seed: int = 0,
 ) -> Draws:
-    r"""A query where some variables are seen, :math:`P(\text{query} \mid x) = \int P(\text{query} \mid x, z)\,P(z \mid x)\,dz`.
+    r"""A query where some variables are seen, :math:`P(\text{query} \mid x)`.
+
+    .. math:: P(\text{query} \mid x) = \int P(\text{query} \mid x, z)\,P(z \mid x)\,dz
 
     What is seen tells of its causes: draws of the latents come from a lattice over one or two dimensions
     where these are all that is unknown of the causes, and are weighted by the likelihood of what is seen otherwise.
@@ -165,10 +167,10 @@ def confounding_gap(
     check_query(energy, query, treatment)
     held, setting = held_rows(energy, treatment), Setting.of(energy, draws, beta, seed)
     if not is_confounded(energy, tuple(held), query):
-        done = interventional(energy, treatment, query, data, draws=draws, beta=beta, seed=seed)
+        alone = interventional(energy, treatment, query, data, draws=draws, beta=beta, seed=seed)
         note = NONE_BY_CONSTRUCTION.format(held=", ".join(held), query=query)
-        zero = torch.zeros_like(done.mean)
-        nothing = torch.zeros_like(done.values)
+        zero = torch.zeros_like(alone.mean)
+        nothing = torch.zeros_like(alone.values)
         return Draws(query=query, mean=zero, standard_error=zero, values=nothing, deviations=nothing,
                      method="by construction", warnings=(note,))  # fmt: skip
     seen, method = _seen(setting, data, held)
@@ -176,8 +178,15 @@ def confounding_gap(
     a, b = (_draws(setting, query, (world, held), method) for world in (seen, done))
     deviations = torch.cat([a.deviations, -b.deviations])
     error = (deviations**2).sum(0).sqrt()
-    return Draws(query=query, mean=a.mean - b.mean, standard_error=error, values=a.values - b.values,
-                 deviations=deviations, method=f"{method} less ancestral draws", warnings=(*a.warnings, *b.warnings))  # fmt: skip
+    return Draws(
+        query=query,
+        mean=a.mean - b.mean,
+        standard_error=error,
+        values=a.values - b.values,
+        deviations=deviations,
+        method=f"{method} less ancestral draws",
+        warnings=(*a.warnings, *b.warnings),
+    )
 
 
 def is_confounded(energy: Energy, held: tuple[str, ...], query: str) -> bool:

@@ -6,7 +6,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ebm_causal.energies import Energy, Mechanism, causal_order, latents_of, like_of, mechanisms_of, normalized
+from ebm_causal.energies import (
+    Energy,
+    Mechanism,
+    causal_order,
+    latents_of,
+    like_of,
+    mechanisms_of,
+    normalized,
+)
 from ebm_causal.errors import EnergyError
 from ebm_causal.gibbs import restrict, site_law
 from ebm_causal.inference import draw_rows

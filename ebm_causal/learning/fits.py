@@ -18,6 +18,7 @@ from ebm_causal.learning.predicting import log_likelihood_at, predictive_draws
 
 CHAIN_COLUMNS = ("r_hat", "ess_bulk", "ess_tail")
 NO_SPREAD = "a point: this method computes no standard deviation"
+FLAT = 1e-7  # of the largest curvature: below it the data do not identify a direction
 CHEAP = 2_000_000  # log likelihoods of rows that are computed for ArviZ without being asked
 
 
@@ -94,7 +95,7 @@ class Fit:
             return torch.cov(self.draws.flatten(0, 1).T)
         if self.curvature is None:
             return None
-        values, vectors, rank = spectrum(self.curvature)
+        values, vectors, rank = spectrum(self.curvature, FLAT)
         return (vectors / values) @ vectors.mT if rank == len(values) else None
 
     def summary(self) -> pd.DataFrame:
@@ -201,8 +202,8 @@ class Fit:
             return self.draws.flatten(0, 1).std(0).numpy()
         if self.curvature is None:
             return np.full(len(self.labels), np.nan)
-        values, vectors, _ = spectrum(self.curvature)
-        null = values <= 1e-9 * values.abs().max()
+        values, vectors, _ = spectrum(self.curvature, FLAT)
+        null = values <= FLAT * values.abs().max()
         variances = (vectors[:, ~null] ** 2 / values[~null]).sum(-1)
         touched = (vectors[:, null] ** 2).sum(-1) > 1e-8
         return torch.where(touched, torch.inf, variances.sqrt()).numpy()

@@ -142,8 +142,7 @@ def fit(
         Hoffman, Blei, Wang and Paisley (2013), Stochastic variational inference; Neal (2011), MCMC using
         Hamiltonian dynamics.
     """
-    if method not in ("svi", "mcmc", "map"):
-        raise ArgumentError(f"method must be 'svi', 'mcmc' or 'map'; got {method!r}.")
+    _check_choices(method, guide, kernel, steps)
     task = _task(
         energy, data, _latents(energy, latents), (fixed, priors, method), (check_beta(beta), seed, progress)
     )
@@ -154,6 +153,17 @@ def fit(
     if method == "mcmc":
         return _sampled(task, (chains, warmup, draws), kernel, steps or 500)
     return _collapsed(task, method, steps or 500)
+
+
+def _check_choices(method: str, guide: str, kernel: str, steps: int | None) -> None:
+    if method not in ("svi", "mcmc", "map"):
+        raise ArgumentError(f"method must be 'svi', 'mcmc' or 'map'; got {method!r}.")
+    if guide not in ("auto", "collapsed", "amortized"):
+        raise ArgumentError(f"guide must be 'auto', 'collapsed' or 'amortized'; got {guide!r}.")
+    if kernel not in ("hmc", "pyro-nuts"):
+        raise ArgumentError(f"kernel must be 'hmc' or 'pyro-nuts'; got {kernel!r}.")
+    if steps is not None and steps < 1:
+        raise ArgumentError(f"steps must be positive; got {steps}.")
 
 
 def _latents(energy: Energy, latents: Iterable[str]) -> tuple[str, ...]:

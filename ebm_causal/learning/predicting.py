@@ -14,7 +14,13 @@ STEP, DROP = 0.6, 28.0  # wide and fine enough for parameters away from their me
 
 
 def predictive_draws(
-    energy: Energy, query: str, given: Mapping[str, object], beta: float, generator: torch.Generator, *, draws: int
+    energy: Energy,
+    query: str,
+    given: Mapping[str, object],
+    beta: float,
+    generator: torch.Generator,
+    *,
+    draws: int,
 ) -> Tensor:
     """Draws ``[draws, rows, dim]`` of one variable, everything else that is not given integrated out.
 
@@ -42,7 +48,9 @@ def predictive_draws(
         within = restrict(rest, hidden, {k: v for k, v in known.given.items() if k in rest.variables}, beta)
         points, _ = draw_rows(within, draws, generator)
         values |= within.split(points[torch.randperm(draws, generator=generator)])
-    parents = {p: values[p].expand(draws, known.rows, *values[p].shape[2:]) for p in mechanisms[query].parents}
+    parents = {
+        p: values[p].expand(draws, known.rows, *values[p].shape[2:]) for p in mechanisms[query].parents
+    }
     return mechanisms[query].sample(parents, beta, generator)
 
 

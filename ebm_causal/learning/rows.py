@@ -41,9 +41,7 @@ def rows_of(
             f"data lack {missing[0]!r}; the energy needs {wanted}. Put it into latents if it is not observed."
         )
     like = like_of(energy)
-    rows = {
-        name: as_rows(name, given[name], energy.variables[name].shape, like).to(like) for name in wanted
-    }
+    rows = {name: as_rows(name, given[name], energy.variables[name].shape, like).to(like) for name in wanted}
     for name, value in rows.items():
         energy.variables[name].check(name, value)
         energy.learn_dim(name, value.shape[-1])
@@ -55,7 +53,9 @@ def rows_of(
 def _from_frame(frame: pd.DataFrame, wanted: list[str]) -> dict[str, object]:
     found: dict[str, object] = {}
     for name in wanted:
-        numbered = [column for column in frame.columns if re.fullmatch(rf"{re.escape(name)}\[\d+\]", str(column))]
+        numbered = [
+            column for column in frame.columns if re.fullmatch(rf"{re.escape(name)}\[\d+\]", str(column))
+        ]
         ordered = [f"{name}[{i}]" for i in range(len(numbered))]
         if name in frame.columns:
             found[name] = frame[name].to_numpy()

@@ -78,7 +78,8 @@ class FisherInformation:
 
     def __repr__(self) -> str:
         size = len(self.names)
-        return f"FisherInformation({self.kind}, rank {self.rank} of {size}, smallest eigenvalue {self.smallest_eigenvalue:.3g})"
+        least = f"smallest eigenvalue {self.smallest_eigenvalue:.3g}"
+        return f"FisherInformation({self.kind}, rank {self.rank} of {size}, {least})"
 
 
 def fisher_information(

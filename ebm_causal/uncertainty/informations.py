@@ -17,6 +17,7 @@ from ebm_causal.sampling import Lattice, adapt_lattice
 from ebm_causal.shapes import common_rows
 from ebm_causal.uncertainty.scores import parameter_jacobian, unused_parameters
 
+FINE, WHOLE = 0.6, 32.0  # step and drop of lattices that are differentiated twice
 TOGETHER = 20_000  # rows that are simulated at once
 Parts = tuple[Tensor, Tensor | None, Tensor | None]  # information, complete information, standard error
 

@@ -64,7 +64,9 @@ def test_the_inverse_only_of_positive_definite_matrices():
 
 def test_functions_that_are_not_of_rows():
     points = torch.ones(3, 2)
-    with pytest.raises(ArgumentError, match=r"must map \[\*batch, n\] to \[\*batch, m\]; it maps \[3, 2\] to \[2\]"):
+    with pytest.raises(
+        ArgumentError, match=r"must map \[\*batch, n\] to \[\*batch, m\]; it maps \[3, 2\] to \[2\]"
+    ):
         batched_jacobian(lambda u: u.sum(0), points)
     with pytest.raises(ArgumentError, match="does not depend on its input by differentiable steps"):
         batched_jacobian(lambda u: torch.ones_like(u), points)

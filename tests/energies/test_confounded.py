@@ -52,7 +52,9 @@ def test_without_strength_it_is_least_squares(rows, least_squares):
 
 @pytest.mark.parametrize(("treatment", "outcome"), [(0.1, 0.1), (0.3, 0.05), (0.02, 0.4), (0.5, 0.5)])
 @pytest.mark.parametrize("alignment", [1.0, -1.0])
-def test_strengths_move_the_effect_by_the_omitted_variable_formula(rows, least_squares, treatment, outcome, alignment):
+def test_strengths_move_the_effect_by_the_omitted_variable_formula(
+    rows, least_squares, treatment, outcome, alignment
+):
     found = fitted_effect(rows, Strength(treatment=treatment, outcome=outcome, alignment=alignment))
     known = least_squares[0] - alignment * bias(least_squares, treatment, outcome)
     assert found == pytest.approx(known, abs=1e-4)
@@ -66,7 +68,9 @@ def test_a_confounder_that_moves_one_side_alone_does_not_bias(rows, least_square
 def test_a_second_dimension_of_the_latent_weakens_the_alignment(rows, least_squares):
     """Along the outcome's direction z has variance 1 - a^2 R_D left given the treatment."""
     treatment, outcome, alignment = 0.3, 0.2, 0.5
-    found = fitted_effect(rows, Strength(treatment=treatment, outcome=outcome, alignment=alignment), latent_dim=2)
+    found = fitted_effect(
+        rows, Strength(treatment=treatment, outcome=outcome, alignment=alignment), latent_dim=2
+    )
     left = (1 - treatment) / (1 - treatment * alignment**2)
     known = least_squares[0] - alignment * math.sqrt(left) * bias(least_squares, treatment, outcome)
     assert found == pytest.approx(known, abs=1e-4)
@@ -89,17 +93,23 @@ def test_the_held_outcome_strength_is_the_partial_r2_of_the_energy_itself():
 
 
 def test_a_binary_treatment_with_a_heavy_tailed_outcome_is_an_energy_of_its_rows():
-    energy = confounded_energy(3, binary_treatment=True, tail="heavy", strength=Strength(treatment=0.1, outcome=0.1))
-    assert sorted(energy.graph.edges) == sorted(
-        [("w", "t"), ("z", "t"), ("w", "y"), ("t", "y"), ("z", "y")]
+    energy = confounded_energy(
+        3, binary_treatment=True, tail="heavy", strength=Strength(treatment=0.1, outcome=0.1)
     )
-    values = {"w": torch.zeros(4, 3, dtype=F64), "t": torch.ones(4, 1, dtype=F64), "y": torch.ones(4, 1, dtype=F64)}
+    assert sorted(energy.graph.edges) == sorted([("w", "t"), ("z", "t"), ("w", "y"), ("t", "y"), ("z", "y")])
+    values = {
+        "w": torch.zeros(4, 3, dtype=F64),
+        "t": torch.ones(4, 1, dtype=F64),
+        "y": torch.ones(4, 1, dtype=F64),
+    }
     assert energy(**values, z=torch.zeros(4, 1, dtype=F64)).shape == (4,)
     assert energy.variables["w"].dim == 3
 
 
 def test_no_covariates_and_a_binary_outcome():
-    energy = confounded_energy(0, binary_treatment=True, binary_outcome=True, strength=Strength(treatment=0.1, outcome=0.1))
+    energy = confounded_energy(
+        0, binary_treatment=True, binary_outcome=True, strength=Strength(treatment=0.1, outcome=0.1)
+    )
     assert set(energy.variables) == {"t", "y", "z"}
     assert energy.variables["y"].support is torch.distributions.constraints.boolean
 
@@ -128,4 +138,6 @@ def test_an_alignment_that_is_no_cosine():
 
 def test_a_latent_without_dimension():
     with pytest.raises(ArgumentError, match="latent_dim must be at least one; got 0"):
-        confounded_energy(1, binary_treatment=False, latent_dim=0, strength=Strength(treatment=0.1, outcome=0.1))
+        confounded_energy(
+            1, binary_treatment=False, latent_dim=0, strength=Strength(treatment=0.1, outcome=0.1)
+        )

@@ -105,5 +105,7 @@ def test_scales_that_are_not_positive(scale):
 
 
 def test_a_tail_too_heavy_for_its_temperature():
-    with pytest.raises(ArgumentError, match=r"cannot be normalized at beta 0.2: beta \(nu \+ 1\) must exceed 1"):
+    with pytest.raises(
+        ArgumentError, match=r"cannot be normalized at beta 0.2: beta \(nu \+ 1\) must exceed 1"
+    ):
         ec.StudentTCost(1.0, 2.0).log_normalizer(torch.zeros(1), 0.2)

@@ -56,7 +56,9 @@ def intervened(dtype=F64):
 
 
 def table(dtype=F64):
-    energy = confounded_energy(2, binary_treatment=False, tail="heavy", strength=Strength(treatment=0.2, outcome=0.1))
+    energy = confounded_energy(
+        2, binary_treatment=False, tail="heavy", strength=Strength(treatment=0.2, outcome=0.1)
+    )
     return energy.to(dtype)
 
 
@@ -97,7 +99,9 @@ def test_the_gradient_is_that_of_finite_differences(name):
     energy = ENERGIES[name]()
     values = {v: value.requires_grad_() for v, value in rows_of(name, energy, rows=2).items()}
     names = list(values)
-    assert torch.autograd.gradcheck(lambda *tensors: energy(**dict(zip(names, tensors, strict=True))), tuple(values.values()))
+    assert torch.autograd.gradcheck(
+        lambda *tensors: energy(**dict(zip(names, tensors, strict=True))), tuple(values.values())
+    )
 
 
 @every_energy
@@ -232,7 +236,9 @@ def test_values_that_are_not_numbers():
 
 @pytest.mark.parametrize("function", [lambda a: (a**2).sum(), lambda a: a**2, lambda a: 1.0])
 def test_factors_that_do_not_give_one_number_per_row(function, unchecked):
-    with pytest.raises(EnergyError, match=r"factor '<lambda>' must give one real number per row, shape \[3\]"):
+    with pytest.raises(
+        EnergyError, match=r"factor '<lambda>' must give one real number per row, shape \[3\]"
+    ):
         ec.energy(function, a=2)(a=torch.zeros(3, 2))
 
 
@@ -245,9 +251,9 @@ def test_a_cost_that_sums_over_rows():
 def test_factors_that_contradict_each_other():
     with pytest.raises(EnergyError, match="'a' has dimension 2 in one factor and 3 in another"):
         plain() + ec.energy(lambda a: a.sum(-1), a=3)
+    spins, bits = (ec.energy(lambda s: s.sum(-1), s=ec.Variable(1, ec.finite(v))) for v in ((-1, 1), (0, 1)))
     with pytest.raises(EnergyError, match="'s' has support .* in one factor and .* in another"):
-        spin, bit = ec.Variable(1, ec.finite([-1, 1])), ec.Variable(1, ec.finite([0, 1]))
-        ec.energy(lambda s: s.sum(-1), s=spin) + ec.energy(lambda s: s.sum(-1), s=bit)
+        spins + bits
 
 
 def test_two_mechanisms_of_one_variable():
@@ -282,7 +288,9 @@ def test_an_assignment_of_another_variable():
 
 
 def test_linear_weights_that_do_not_fit():
-    with pytest.raises(EnergyError, match=r"input_weight must have 3 rows, as latent_weight has; got \[2, 1\]"):
+    with pytest.raises(
+        EnergyError, match=r"input_weight must have 3 rows, as latent_weight has; got \[2, 1\]"
+    ):
         ec.LinearGaussianEnergy(torch.zeros(3, 1), torch.zeros(2, 1))
 
 

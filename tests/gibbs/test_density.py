@@ -26,7 +26,9 @@ def test_log_prob_is_minus_beta_times_the_energy(well):
 def test_the_normalized_density_integrates_to_one(well):
     grid = torch.linspace(-4, 4, 4001, dtype=F64)
     density = ec.GibbsDensity(well, over="x", beta=2.0)
-    assert torch.trapezoid(density.normalized_log_prob(grid[:, None]).exp(), grid).item() == pytest.approx(1, abs=1e-9)
+    assert torch.trapezoid(density.normalized_log_prob(grid[:, None]).exp(), grid).item() == pytest.approx(
+        1, abs=1e-9
+    )
 
 
 def test_the_score_is_the_gradient(well):
@@ -51,7 +53,9 @@ def test_latents_are_integrated_out():
 
 
 def test_a_marginal_density_is_normalized_by_a_lattice_of_lattices():
-    density = ec.GibbsDensity(latent_energy(), over="y", given={"x": torch.tensor([[0.7]], dtype=F64)}, beta=2.0)
+    density = ec.GibbsDensity(
+        latent_energy(), over="y", given={"x": torch.tensor([[0.7]], dtype=F64)}, beta=2.0
+    )
     both = ec.log_partition(density.energy, over=("y", "z"), given={"x": [[0.7]]}, beta=2.0)
     assert density.log_partition().value.item() == pytest.approx(both.value.item(), abs=1e-9)
 
@@ -103,7 +107,9 @@ def test_a_finite_latent_is_summed_out():
     y = torch.tensor([[0.5]], dtype=F64)
     known = torch.logsumexp(-0.5 * (y - means) ** 2, -1)
     assert torch.allclose(density.log_prob(y), known)
-    assert density.log_partition().value.item() == pytest.approx(math.log(2 * math.sqrt(2 * math.pi)), abs=1e-9)
+    assert density.log_partition().value.item() == pytest.approx(
+        math.log(2 * math.sqrt(2 * math.pi)), abs=1e-9
+    )
 
 
 def test_expanding_repeats_the_rows():

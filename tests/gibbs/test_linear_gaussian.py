@@ -77,7 +77,9 @@ def test_the_posterior_is_normal(energy, y):
     covariance = energy.posterior_covariance(2.0).detach()
     error = (covariance.diagonal() / len(z)).sqrt()
     assert ((z.mean(0) - energy.minimum(y)[0].detach()).abs() < 5 * error).all()
-    assert torch.allclose(torch.cov(z.T), covariance, atol=5 * float(covariance.max()) * math.sqrt(2 / len(z)))
+    assert torch.allclose(
+        torch.cov(z.T), covariance, atol=5 * float(covariance.max()) * math.sqrt(2 / len(z))
+    )
 
 
 def test_closed_forms_agree_with_a_lattice_at_other_weights(y):
@@ -97,8 +99,12 @@ def test_draws_of_three_observed_dimensions_are_exact(energy):
     draws = density.sample((40_000,))
     covariance = energy.outcome_covariance(2.0).detach()
     assert draws.shape == (40_000, 3)
-    assert torch.allclose(draws.mean(0), energy.decoder.offset.detach(), atol=5 * math.sqrt(covariance.max() / 4e4))
-    assert torch.allclose(torch.cov(draws.T), covariance, atol=7 * float(covariance.max()) * math.sqrt(1 / 4e4))
+    assert torch.allclose(
+        draws.mean(0), energy.decoder.offset.detach(), atol=5 * math.sqrt(covariance.max() / 4e4)
+    )
+    assert torch.allclose(
+        torch.cov(draws.T), covariance, atol=7 * float(covariance.max()) * math.sqrt(1 / 4e4)
+    )
 
 
 def test_rows_of_inputs_give_rows_of_densities():

@@ -45,7 +45,9 @@ def test_predictive_under_do_gives_the_interventional_mean():
     done = pyro.do(model, data={"x": torch.ones(1, 1, dtype=F64)})
     y = Predictive(done, num_samples=8)()["y"].flatten()
     assert len(y) == 8000
-    assert y.mean().item() == pytest.approx(1.0, abs=5 * y.std().item() / math.sqrt(8000))  # 2 where x is seen
+    assert y.mean().item() == pytest.approx(
+        1.0, abs=5 * y.std().item() / math.sqrt(8000)
+    )  # 2 where x is seen
 
 
 def test_conditioning_gives_the_observational_mean():
@@ -58,7 +60,9 @@ def test_conditioning_gives_the_observational_mean():
 
 
 def test_given_data_are_observed_and_the_rest_is_drawn():
-    trace = pyro.poutine.trace(ec.pyro_model(confounded())).get_trace(x=torch.zeros(5, 1), y=torch.zeros(5, 1))
+    trace = pyro.poutine.trace(ec.pyro_model(confounded())).get_trace(
+        x=torch.zeros(5, 1), y=torch.zeros(5, 1)
+    )
     observed = {name for name in ("x", "y", "z") if trace.nodes[name]["is_observed"]}
     assert observed == {"x", "y"}
     assert trace.nodes["z"]["value"].shape == (5, 1)
@@ -93,7 +97,9 @@ def test_a_cost_without_a_distribution_is_normalized_by_quadrature():
 
 def test_draws_by_quadrature_have_the_right_spread():
     pyro.set_rng_seed(0)
-    model = pyro.condition(ec.pyro_model(heteroscedastic(), rows=4000), data={"z": torch.ones(4000, 1, dtype=F64)})
+    model = pyro.condition(
+        ec.pyro_model(heteroscedastic(), rows=4000), data={"z": torch.ones(4000, 1, dtype=F64)}
+    )
     y = model()["y"]
     assert y.mean().item() == pytest.approx(2, abs=5 * math.e / math.sqrt(4000))
     assert y.var().item() == pytest.approx(math.e**2, rel=5 * math.sqrt(2 / 4000))

@@ -85,14 +85,14 @@ def test_wells_of_random_shape_agree_with_adaptive_quadrature(seed):
     energy = ec.energy(lambda x: shape(x.squeeze(-1)), x=1)
     for beta in (0.3, 1.0, 8.0):
         known = quad(lambda x, beta=beta: math.exp(-beta * shape(x)), -6, 6, epsabs=1e-13, limit=200)[0]
-        assert ec.log_partition(energy, over="x", beta=beta).value.item() == pytest.approx(math.log(known), abs=1e-8)
+        assert ec.log_partition(energy, over="x", beta=beta).value.item() == pytest.approx(
+            math.log(known), abs=1e-8
+        )
 
 
 def test_finite_variables_are_enumerated():
     coupling = 0.7
-    spins = ec.energy(
-        lambda s: -coupling * s[..., 0] * s[..., 1], s=ec.Variable(2, ec.finite([-1, 1]))
-    )
+    spins = ec.energy(lambda s: -coupling * s[..., 0] * s[..., 1], s=ec.Variable(2, ec.finite([-1, 1])))
     found = ec.log_partition(spins, over="s", beta=2.0)
     assert found.method == "enumeration"
     assert found.value.item() == pytest.approx(math.log(4 * math.cosh(1.4)), rel=1e-12)

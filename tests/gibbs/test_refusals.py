@@ -71,13 +71,17 @@ def test_rows_that_do_not_match():
 
 def test_a_value_outside_its_support():
     spin = ec.energy(lambda s, z: (s * z + z**2).sum(-1), s=ec.Variable(1, ec.finite([-1, 1])), z=1)
-    with pytest.raises(EnergyError, match=r"'s' must be in its support, finite.*not in 1 rows, .*\[1\]: \[0.5\]"):
+    with pytest.raises(
+        EnergyError, match=r"'s' must be in its support, finite.*not in 1 rows, .*\[1\]: \[0.5\]"
+    ):
         ec.free_energy(spin, over="z", given={"s": [[1.0], [0.5]]})
 
 
 def test_a_lattice_in_three_dimensions():
     energy = ec.energy(lambda z: (z**2).sum(-1), z=3)
-    with pytest.raises(EnergyError, match="serves one or two real dimensions, and together they have dimension 3"):
+    with pytest.raises(
+        EnergyError, match="serves one or two real dimensions, and together they have dimension 3"
+    ):
         ec.log_partition(energy, over="z")
 
 
@@ -126,9 +130,7 @@ def test_methods_that_do_not_serve(energy, unchecked):
 
 
 def test_a_dimension_that_is_not_known_yet():
-    latent = ec.LatentEnergy(
-        lambda x: x, lambda h, z: h + z, ec.SquaredError(), ec.GaussianRegularizer(1)
-    )
+    latent = ec.LatentEnergy(lambda x: x, lambda h, z: h + z, ec.SquaredError(), ec.GaussianRegularizer(1))
     with pytest.raises(EnergyError, match="dimension of 'y' is not known yet"):
         ec.log_partition(latent, over=("y", "z"), given={"x": [[1.0]]})
 
@@ -141,5 +143,7 @@ def test_a_density_that_no_lattice_normalizes():
 
 def test_what_is_neither_given_nor_latent():
     y = ec.Mechanism("y", ("x", "z"), lambda x, z: x + z, ec.SquaredError())
-    with pytest.raises(EnergyError, match="'x' is neither given nor a latent of this energy: put it into given"):
+    with pytest.raises(
+        EnergyError, match="'x' is neither given nor a latent of this energy: put it into given"
+    ):
         ec.GibbsDensity(y + ec.GaussianRegularizer(1), over="y")

@@ -58,13 +58,19 @@ def test_the_inverse_temperature_scales_all_variances(beta):
 
 
 def test_the_standard_error_is_that_of_the_mean():
-    means = torch.stack([ec.interventional(world(), do={"x": 1.0}, draws=200, seed=s).mean for s in range(100)])
-    errors = torch.stack([ec.interventional(world(), do={"x": 1.0}, draws=200, seed=s).standard_error for s in range(5)])
+    means = torch.stack(
+        [ec.interventional(world(), do={"x": 1.0}, draws=200, seed=s).mean for s in range(100)]
+    )
+    errors = torch.stack(
+        [ec.interventional(world(), do={"x": 1.0}, draws=200, seed=s).standard_error for s in range(5)]
+    )
     assert means.std().item() == pytest.approx(errors.mean().item(), rel=0.35)
 
 
 def test_the_same_seed_gives_the_same_draws():
-    first, second, other = (ec.interventional(world(), do={"x": 1.0}, draws=50, seed=s).values for s in (3, 3, 4))
+    first, second, other = (
+        ec.interventional(world(), do={"x": 1.0}, draws=50, seed=s).values for s in (3, 3, 4)
+    )
     assert torch.equal(first, second)
     assert not torch.equal(first, other)
 
@@ -156,8 +162,10 @@ def test_the_energy_leaves_out_the_mechanism_of_what_is_held():
 def test_without_an_assignment_the_energy_has_no_gap():
     latent = ec.LatentEnergy(nn.Identity(), lambda h, z: h + z, ec.SquaredError(), ec.GaussianRegularizer(1))
     for query in ("y", "energy"):
-        gap = ec.confounding_gap(latent, x=[0.0, 1.0], query=query) if query == "energy" else ec.confounding_gap(
-            latent, x=[0.0, 1.0], data={"x": [0.0, 1.0], "y": [0.0, 1.0]}
+        gap = (
+            ec.confounding_gap(latent, x=[0.0, 1.0], query=query)
+            if query == "energy"
+            else ec.confounding_gap(latent, x=[0.0, 1.0], data={"x": [0.0, 1.0], "y": [0.0, 1.0]})
         )
         assert gap.mean.flatten().tolist() == [0.0, 0.0]
         assert gap.standard_error.flatten().tolist() == [0.0, 0.0]
@@ -213,7 +221,9 @@ def test_covariates_come_from_the_data():
     data = drawn_rows()
     done = ec.interventional(covariate_world(), do={"x": [0.0, 1.0]}, data=data, draws=20_000)
     assert slope(done)[0] == pytest.approx(1, abs=1e-9)
-    assert done.mean[0].item() == pytest.approx(3 * data["w"].mean().item(), abs=4 * done.standard_error[0].item() + 0.2)
+    assert done.mean[0].item() == pytest.approx(
+        3 * data["w"].mean().item(), abs=4 * done.standard_error[0].item() + 0.2
+    )
     seen = ec.observational(covariate_world(), given={"x": [0.0, 1.0]}, data=data, draws=20_000)
     # w, z given x: each moves by 1/3 of x, so the slope is 1 + 3/3 + 2/3
     assert slope(seen)[0] == pytest.approx(1 + 5 / 3, abs=5 * slope(seen)[1] + 0.15)
@@ -283,7 +293,9 @@ def test_too_few_draws():
 def test_what_is_too_unlikely_to_be_seen():
     x = ec.Mechanism("x", "z", lambda z: z.sum(-1, keepdim=True), ec.SquaredError(0.01))
     y = ec.Mechanism("y", ("x", "z"), lambda x, z: x, ec.SquaredError())
-    with pytest.raises(ConvergenceError, match=r"what is seen of \['x'\] is so unlikely that 100 draws are worth"):
+    with pytest.raises(
+        ConvergenceError, match=r"what is seen of \['x'\] is so unlikely that 100 draws are worth"
+    ):
         ec.observational(x + y + ec.GaussianRegularizer(3), given={"x": 40.0}, draws=100)
 
 

@@ -95,7 +95,10 @@ def test_one_world_per_row():
     assert cut(**values).tolist() == [0.0, 0.5, 2.0]
     found = ec.free_energy(cut, over="z", given={"y": [[0.0]]})
     assert found.value.shape == (3,)
-    rows = [ec.free_energy(ec.do(confounded(), x=v), over="z", given={"y": [[0.0]]}).value for v in (0.0, 1.0, 2.0)]
+    rows = [
+        ec.free_energy(ec.do(confounded(), x=v), over="z", given={"y": [[0.0]]}).value
+        for v in (0.0, 1.0, 2.0)
+    ]
     assert torch.allclose(found.value, torch.cat(rows))
 
 
@@ -131,7 +134,9 @@ def test_nothing_to_set():
 
 
 def test_an_unknown_variable():
-    with pytest.raises(EnergyError, match=r"unknown variable 'w'; the energy's variables are \['z', 'x', 'y'\]"):
+    with pytest.raises(
+        EnergyError, match=r"unknown variable 'w'; the energy's variables are \['z', 'x', 'y'\]"
+    ):
         ec.do(confounded(), w=1.0)
 
 
@@ -148,13 +153,17 @@ def test_a_value_that_is_not_finite():
 def test_a_value_outside_the_support():
     t = ec.Mechanism("t", "z", lambda z: z, ec.BernoulliCost())
     y = ec.Mechanism("y", "t", lambda t: t, ec.SquaredError())
-    with pytest.raises(EnergyError, match=r"'t' must be in its support, Boolean\(\); it is not in 1 rows.*0.5"):
+    with pytest.raises(
+        EnergyError, match=r"'t' must be in its support, Boolean\(\); it is not in 1 rows.*0.5"
+    ):
         ec.do(t + y + ec.GaussianRegularizer(1), t=0.5)
 
 
 def test_a_factor_without_direction():
     stray = ec.energy(lambda y, z: (y * z).sum(-1), y=1, z=1)
-    with pytest.raises(IdentificationError, match="has no direction: which of these causes which is not said"):
+    with pytest.raises(
+        IdentificationError, match="has no direction: which of these causes which is not said"
+    ):
         ec.do(confounded() + stray, x=1.0)
     with pytest.raises(IdentificationError, match="has no direction"):
         ec.do(stray, y=1.0)

@@ -1,6 +1,7 @@
 """Lattices against adaptive quadrature and closed forms: narrow, wide, far off, several modes, correlated."""
 
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -26,7 +27,9 @@ def lay(energy, rows=1, dim=1, **options):
 def test_wide_and_narrow_normals(scale):
     lattice = lay(normal(0.3 * scale, scale))
     assert bool(lattice.resolved.all())
-    assert lattice.log_partition().item() == pytest.approx(math.log(scale) + 0.5 * math.log(2 * math.pi), abs=1e-9)
+    assert lattice.log_partition().item() == pytest.approx(
+        math.log(scale) + 0.5 * math.log(2 * math.pi), abs=1e-9
+    )
     assert lattice.mean().item() == pytest.approx(0.3 * scale, abs=1e-9 * scale)
     assert lattice.covariance().item() == pytest.approx(scale**2, rel=1e-9)
 
@@ -37,7 +40,9 @@ def test_centers_far_off(center, scale):
     lattice = lay(normal(center, scale))
     assert bool(lattice.resolved.all())
     assert lattice.mean().item() == pytest.approx(center, abs=1e-8)
-    assert lattice.log_partition().item() == pytest.approx(math.log(scale) + 0.5 * math.log(2 * math.pi), abs=1e-9)
+    assert lattice.log_partition().item() == pytest.approx(
+        math.log(scale) + 0.5 * math.log(2 * math.pi), abs=1e-9
+    )
 
 
 @pytest.mark.parametrize("noise", [1.0, 0.3, 0.1, 0.03, 0.01])
@@ -54,8 +59,7 @@ def test_posteriors_of_a_bent_decoder(noise):
     lattice = lay(on_points)
     edges = [-9, -5, -3, -2, -1, -0.5, 0, 0.1, 0.2, 0.25, 0.3, 0.5, 0.8, 1, 1.1, 1.2, 1.3, 1.5, 2, 3, 5, 9]
     known = sum(
-        quad(lambda z: math.exp(-energy(z)), a, b, epsabs=1e-14, limit=200)[0]
-        for a, b in zip(edges[:-1], edges[1:], strict=True)
+        quad(lambda z: math.exp(-energy(z)), a, b, epsabs=1e-14, limit=200)[0] for a, b in pairwise(edges)
     )
     assert bool(lattice.resolved.all())
     assert lattice.log_partition().item() == pytest.approx(math.log(known), abs=1e-8)
@@ -71,7 +75,9 @@ def test_two_modes_of_unequal_weight(distance, scale):
 
     lattice = lay(energy)
     assert bool(lattice.resolved.all())
-    assert lattice.log_partition().item() == pytest.approx(math.log(scale) + 0.5 * math.log(2 * math.pi), abs=1e-8)
+    assert lattice.log_partition().item() == pytest.approx(
+        math.log(scale) + 0.5 * math.log(2 * math.pi), abs=1e-8
+    )
     assert lattice.expectation((lattice.points[..., 0] > 0).double()).item() == pytest.approx(
         0.2 + 0.6 * (1 + math.erf(distance / scale / math.sqrt(2))) / 2, abs=0.05
     )
@@ -101,7 +107,11 @@ def test_each_row_has_its_own_box():
     lattice = lay(normal(centers, scales), rows=4)
     assert bool(lattice.resolved.all())
     assert torch.allclose(lattice.mean()[:, 0], torch.tensor(centers, dtype=F64), atol=1e-7)
-    assert torch.allclose(lattice.log_partition() - torch.tensor(scales, dtype=F64).log(), torch.full((4,), 0.5 * math.log(2 * math.pi), dtype=F64), atol=1e-8)
+    assert torch.allclose(
+        lattice.log_partition() - torch.tensor(scales, dtype=F64).log(),
+        torch.full((4,), 0.5 * math.log(2 * math.pi), dtype=F64),
+        atol=1e-8,
+    )
 
 
 def test_the_disagreement_bounds_the_error():
@@ -118,7 +128,7 @@ def test_the_disagreement_bounds_the_error():
     "energy",
     [
         pytest.param(lambda p: 0 * p[..., 0], id="flat"),
-        pytest.param(lambda p: -p[..., 0] ** 2, id="upside down"),
+        pytest.param(lambda p: -(p[..., 0] ** 2), id="upside down"),
         pytest.param(lambda p: p[..., 0], id="linear"),
         pytest.param(lambda p: 0.4 * torch.log1p(p[..., 0] ** 2), id="improper tails"),
         pytest.param(lambda p: p[..., 0] * math.nan, id="nan"),

@@ -65,7 +65,9 @@ def test_all_five_parameters_have_rank_two():
 def test_the_variance_s_derivatives_give_the_rank_one_matrix():
     """S = 1/(beta s) + v^2/(beta tau); I = (dS)(dS)' / (2 S^2)."""
     v, s, tau, beta, S = 0.5, 2.0, 1.0, 1.5, 0.5
-    slopes = torch.tensor([2 * v / (beta * tau), -1 / (beta * s**2), -(v**2) / (beta * tau**2), -S / beta], dtype=F64)
+    slopes = torch.tensor(
+        [2 * v / (beta * tau), -1 / (beta * s**2), -(v**2) / (beta * tau**2), -S / beta], dtype=F64
+    )
     known = torch.outer(slopes, slopes) / (2 * S**2)
     assert torch.allclose(linear(("v", "s", "tau", "beta")).matrix, known, atol=1e-8)
 
@@ -95,7 +97,10 @@ class Logistic(nn.Module):
         return -(y * (x @ self.theta)[..., None]).sum(-1)
 
 
-LOGISTIC = {1.0: [[0.838404, -0.2439427], [-0.2439427, 1.2611508]], 2.0: [[1.960901, -0.9139699], [-0.9139699, 1.7963498]]}
+LOGISTIC = {
+    1.0: [[0.838404, -0.2439427], [-0.2439427, 1.2611508]],
+    2.0: [[1.960901, -0.9139699], [-0.9139699, 1.7963498]],
+}
 X = torch.stack([torch.ones(5, dtype=F64), torch.arange(-2, 3, dtype=F64)], -1)
 
 
@@ -153,13 +158,19 @@ def test_two_spins():
 
 @pytest.mark.parametrize("beta", [0.5, 2.0])
 def test_two_spins_at_other_temperatures(beta):
-    found = ec.fisher_information(ec.energy(Ising(0.5, 0.0), a=SPIN, b=SPIN), wrt="J", over=("a", "b"), beta=beta)
+    found = ec.fisher_information(
+        ec.energy(Ising(0.5, 0.0), a=SPIN, b=SPIN), wrt="J", over=("a", "b"), beta=beta
+    )
     assert found.matrix.item() == pytest.approx(beta**2 * math.cosh(0.5 * beta) ** -2, rel=1e-10)
 
 
 def test_two_spins_observed_is_the_curvature_of_the_log_density():
     found = ec.fisher_information(
-        ec.energy(Ising(0.5, 0.0), a=SPIN, b=SPIN), wrt="J", over=("a", "b"), kind="observed", data={"a": [1.0], "b": [1.0]}
+        ec.energy(Ising(0.5, 0.0), a=SPIN, b=SPIN),
+        wrt="J",
+        over=("a", "b"),
+        kind="observed",
+        data={"a": [1.0], "b": [1.0]},
     )
     assert found.matrix.item() == pytest.approx(0.7864477330, abs=5e-11)
 
@@ -238,7 +249,9 @@ def test_summary_and_repr():
 
 
 def test_names_that_are_no_parameters():
-    with pytest.raises(ArgumentError, match=r"'q' is not a parameter; the energy's parameters are \['w', 'v'"):
+    with pytest.raises(
+        ArgumentError, match=r"'q' is not a parameter; the energy's parameters are \['w', 'v'"
+    ):
         linear("q")
 
 
@@ -250,7 +263,9 @@ def test_a_parameter_that_is_not_used():
 
     energy = ec.energy(Idle(), x=1, y=1, z=1)
     for options in ({}, {"kind": "observed", "data": {"y": [[1.0]]}}):
-        with pytest.raises(EnergyError, match="the energy does not use 'idle': there is no information about it"):
+        with pytest.raises(
+            EnergyError, match="the energy does not use 'idle': there is no information about it"
+        ):
             ec.fisher_information(energy, given={"x": [[3.0]]}, **options)
 
 
@@ -285,7 +300,9 @@ def test_draws_where_they_do_not_serve():
 
 def test_an_outcome_of_three_dimensions():
     energy = ec.LinearGaussianEnergy(torch.ones(3, 1, dtype=F64))
-    with pytest.raises(EnergyError, match=r"needs one or two real dimensions .*give draws=... to simulate it"):
+    with pytest.raises(
+        EnergyError, match=r"needs one or two real dimensions .*give draws=... to simulate it"
+    ):
         ec.fisher_information(energy)
 
 

@@ -94,7 +94,10 @@ def test_shares_of_independent_inputs_are_their_parts():
     weights = torch.tensor([1.0, -2.0, 3.0], dtype=F64)
     for shares in ("covariance", "shapley"):
         found = ec.propagate_variance(
-            lambda u: (u @ weights)[..., None], torch.zeros(3, dtype=F64), torch.eye(3, dtype=F64), shares=shares
+            lambda u: (u @ weights)[..., None],
+            torch.zeros(3, dtype=F64),
+            torch.eye(3, dtype=F64),
+            shares=shares,
         )
         assert found.shares[0].tolist() == pytest.approx([1 / 14, 4 / 14, 9 / 14])
 
@@ -162,7 +165,9 @@ def test_a_function_that_is_not_finite():
 
 
 def test_too_many_inputs_for_shapley():
-    with pytest.raises(ArgumentError, match=r"Shapley shares of 13 inputs need 2\^13 regressions; at most 12"):
+    with pytest.raises(
+        ArgumentError, match=r"Shapley shares of 13 inputs need 2\^13 regressions; at most 12"
+    ):
         propagate(torch.eye(13), mean=[0.0] * 13, shares="shapley")
 
 
