@@ -28,7 +28,14 @@ if TYPE_CHECKING:  # what __getattr__ gives, as type checkers see it
         finite,
     )
     from ebm_causal.findings import Findings
-    from ebm_causal.gibbs import GibbsDensity, free_energy, log_partition, pyro_model
+    from ebm_causal.gibbs import (
+        GibbsDensity,
+        free_energy,
+        log_partition,
+        minimize,
+        pyro_model,
+        thermodynamics,
+    )
     from ebm_causal.graph import CausalGraph, identify
     from ebm_causal.inference import Posterior, sample
     from ebm_causal.intervention import adjust, confounding_gap, do, interventional, observational
@@ -51,7 +58,7 @@ _NAMES = {
         *("SquaredError", "BernoulliCost", "StudentTCost"),
         *("GaussianRegularizer", "LatentEnergy", "LinearGaussianEnergy"),
     ),
-    "gibbs": ("free_energy", "log_partition", "GibbsDensity", "pyro_model"),
+    "gibbs": ("free_energy", "log_partition", "thermodynamics", "GibbsDensity", "pyro_model", "minimize"),
     "inference": ("sample", "Posterior"),
     "learning": ("fit", "Fit"),
     "intervention": ("do", "interventional", "observational", "confounding_gap", "adjust"),
@@ -85,8 +92,10 @@ __all__ = [  # noqa: RUF022 -- in the order in which data meets them
     "LinearGaussianEnergy",
     "free_energy",
     "log_partition",
+    "thermodynamics",
     "GibbsDensity",
     "pyro_model",
+    "minimize",
     "sample",
     "Posterior",
     "fit",

@@ -1,9 +1,11 @@
 """Quadratures and kernels over bare callables of a batch: no energies, no names, no Pyro."""
 
 from ebm_causal.sampling.adapting import adapt_lattice
+from ebm_causal.sampling.directions import PointEnergy
 from ebm_causal.sampling.hmc import hmc_init, hmc_step
 from ebm_causal.sampling.ladders import effective_share, next_beta
 from ebm_causal.sampling.lattice import Lattice
+from ebm_causal.sampling.minimizers import Certificate, Minima, certify, minimize_rows
 from ebm_causal.sampling.running import Chains, run_chains
 from ebm_causal.sampling.schedules import (
     check_schedule,
@@ -15,9 +17,13 @@ from ebm_causal.sampling.schedules import (
 )
 
 __all__ = [
+    "Certificate",
     "Chains",
     "Lattice",
+    "Minima",
+    "PointEnergy",
     "adapt_lattice",
+    "certify",
     "check_schedule",
     "constant_schedule",
     "cosine_schedule",
@@ -27,6 +33,7 @@ __all__ = [
     "hmc_init",
     "hmc_step",
     "linear_schedule",
+    "minimize_rows",
     "next_beta",
     "run_chains",
 ]
