@@ -102,7 +102,7 @@ def backpropagate(
         layers: The layers :math:`g_k`: modules or callables in a list, or an ``nn.Sequential``.
         cost: Maps the last state and ``y`` to one number per row, or to one number (a mean, say).
         x: The rows :math:`z_0`; it may hold integers where the first layer takes them.
-        y: What the cost compares with.
+        y: What the cost compares with, handed to it as it stands.
         weights: For plain callables :math:`g_k(z, w)`, their :math:`w_k`; None for those that take z alone.
             By default each layer takes z alone, and a module's weights are its own parameters.
 
@@ -243,7 +243,12 @@ def _differentiate(
 def _total(cost: Cost, end: Tensor, y: object) -> Tensor:
     rows = len(end)
     with torch.enable_grad():
-        value = cost(end.clone(), y)
+        try:
+            value = cost(end.clone(), y)
+        except (RuntimeError, TypeError, IndexError) as error:
+            raise EnergyError(
+                f"the cost cannot take a last state of shape {list(end.shape)}: {error}"
+            ) from error
         total = value.sum() if isinstance(value, Tensor) else None
     if total is None or tuple(value.shape) not in ((), (rows,)):
         found = list(value.shape) if isinstance(value, Tensor) else type(value).__name__

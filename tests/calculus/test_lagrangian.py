@@ -263,6 +263,9 @@ class TestRefusals:
             [torch.tanh], r"one number for each of 3 rows, or one number; got \[3, 2\]", lambda z, y: z
         )
         self.refused([torch.tanh], "or one number; got float", lambda z, y: 1.0)
+        self.refused(
+            [torch.tanh], r"cannot take a last state of shape \[3, 2\]: The size", y=torch.ones(3, 5)
+        )
         self.refused([torch.tanh], "the cost does not depend on the last state", lambda z, y: y.sum(-1))
 
     def test_states_and_multipliers_that_do_not_fit(self):
