@@ -2,13 +2,11 @@
 
 import copy
 import math
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 import numpy as np
 import pandas as pd
-import torch
 from torch import Tensor
 from torch.distributions import Distribution, Normal
 
@@ -16,9 +14,6 @@ from ebm_causal.energies import Energy, find_parameters, latents_of
 from ebm_causal.errors import ArgumentError, EnergyError
 from ebm_causal.inference import (
     AmortizedGuide,
-    MarginalLikelihood,
-    Objective,
-    Optimum,
     ParameterVector,
     maximize,
     run_svi,
@@ -26,54 +21,11 @@ from ebm_causal.inference import (
 )
 from ebm_causal.learning.fits import Fit, FitDiagnostics
 from ebm_causal.learning.rows import rows_of
+from ebm_causal.learning.tasks import Progress, Task, judged
 from ebm_causal.shapes import check_beta
 from ebm_causal.threads import one_thread
 
 DEFAULT_PRIOR = Normal(0.0, 10.0)
-Progress = Callable[[float, str], None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
-    """One fit's energy (a copy), rows and settings.
-
-    Attributes:
-        energy: A copy that is changed in place.
-        rows: The data.
-        latents: What is integrated out.
-        parameters: What is learned.
-        priors: By full parameter name; what has none is not penalized.
-        beta: The inverse temperature.
-        seed: The seed.
-        progress: Told the share done and what is being done.
-    """
-
-    energy: Energy
-    rows: Mapping[str, Tensor]
-    latents: tuple[str, ...]
-    parameters: ParameterVector
-    priors: Mapping[str, Distribution]
-    beta: float
-    seed: int
-    progress: Progress | None
-
-    def objective(self) -> Objective:
-        """The collapsed objective."""
-        likelihood = MarginalLikelihood(self.energy, self.rows, self.latents, self.beta)
-        return Objective(
-            likelihood=likelihood,
-            parameters=self.parameters,
-            log_prior=self.log_prior if self.priors else None,
-        )
-
-    def log_prior(self, parameters: ParameterVector) -> Tensor:
-        """The log prior density at the current parameters."""
-        terms = [
-            self.priors[name].log_prob(tensor).sum()
-            for name, tensor in zip(parameters.names, parameters.tensors, strict=True)
-            if name in self.priors
-        ]
-        return torch.stack(terms).sum()
 
 
 @one_thread()
@@ -216,26 +168,6 @@ def _collapsed(task: Task, method: str, steps: int) -> Fit:
     optimum = maximize(objective, steps=steps, report=report)
     return _fit(task, method, "collapsed", diagnostics=judged(optimum), mean=optimum.flat, curvature=optimum.curvature,
                 log_likelihood=objective.likelihood.log_likelihood().detach())  # fmt: skip
-
-
-def judged(optimum: Optimum) -> FitDiagnostics:
-    """How a maximization went, in words."""
-    notes = []
-    if not optimum.resolved:
-        notes.append("in some rows the lattice over the latents did not pass its self-check")
-    measure = (
-        f"{optimum.decrement:.2g} posterior sd from the optimum"
-        if optimum.decrement is not None
-        else "by the objective"
-    )
-    if not optimum.converged:
-        notes.append(
-            f"the fit has not converged ({measure}, after {optimum.evaluations} evaluations): allow more steps"
-        )
-    return FitDiagnostics(
-        converged=optimum.converged, text=measure, warnings=tuple(notes), history=optimum.history,
-        evaluations=optimum.evaluations,
-    )  # fmt: skip
 
 
 def _sampled(

@@ -1,0 +1,77 @@
+"""One fit: what is learned from what, its objective, and how its maximization went."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.distributions import Distribution
+
+from ebm_causal.energies import Energy
+from ebm_causal.inference import MarginalLikelihood, Objective, Optimum, ParameterVector
+from ebm_causal.learning.fits import FitDiagnostics
+
+Progress = Callable[[float, str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """One fit's energy (a copy), rows and settings.
+
+    Attributes:
+        energy: A copy that is changed in place.
+        rows: The data.
+        latents: What is integrated out.
+        parameters: What is learned.
+        priors: By full parameter name; what has none is not penalized.
+        beta: The inverse temperature.
+        seed: The seed.
+        progress: Told the share done and what is being done.
+    """
+
+    energy: Energy
+    rows: Mapping[str, Tensor]
+    latents: tuple[str, ...]
+    parameters: ParameterVector
+    priors: Mapping[str, Distribution]
+    beta: float
+    seed: int
+    progress: Progress | None
+
+    def objective(self) -> Objective:
+        """The collapsed objective."""
+        likelihood = MarginalLikelihood(self.energy, self.rows, self.latents, self.beta)
+        return Objective(
+            likelihood=likelihood,
+            parameters=self.parameters,
+            log_prior=self.log_prior if self.priors else None,
+        )
+
+    def log_prior(self, parameters: ParameterVector) -> Tensor:
+        """The log prior density at the current parameters."""
+        terms = [
+            self.priors[name].log_prob(tensor).sum()
+            for name, tensor in zip(parameters.names, parameters.tensors, strict=True)
+            if name in self.priors
+        ]
+        return torch.stack(terms).sum()
+
+
+def judged(optimum: Optimum) -> FitDiagnostics:
+    """How a maximization went, in words."""
+    notes = []
+    if not optimum.resolved:
+        notes.append("in some rows the lattice over the latents did not pass its self-check")
+    measure = (
+        f"{optimum.decrement:.2g} posterior sd from the optimum"
+        if optimum.decrement is not None
+        else "by the objective"
+    )
+    if not optimum.converged:
+        notes.append(
+            f"the fit has not converged ({measure}, after {optimum.evaluations} evaluations): allow more steps"
+        )
+    return FitDiagnostics(
+        converged=optimum.converged, text=measure, warnings=tuple(notes), history=optimum.history,
+        evaluations=optimum.evaluations,
+    )  # fmt: skip

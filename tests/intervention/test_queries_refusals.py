@@ -1,0 +1,70 @@
+import math
+
+import pytest
+
+import ebm_causal as ec
+from ebm_causal.errors import ConvergenceError, EnergyError, IdentificationError
+
+
+def world(a=1.0, b=2.0, d=1.0, s_x=1.0, s_y=1.0, weight=1.0):
+    """z ~ N(0, 1/weight), x = a z + e_x, y = d x + b z + e_y."""
+    x = ec.Mechanism("x", "z", lambda z: a * z, ec.SquaredError(s_x))
+    y = ec.Mechanism("y", ("x", "z"), lambda x, z: d * x + b * z, ec.SquaredError(s_y))
+    return x + y + ec.GaussianRegularizer(1, weight)
+
+
+def covariate_world():
+    x = ec.Mechanism("x", ("w", "z"), lambda w, z: w + z, ec.SquaredError())
+    y = ec.Mechanism("y", ("w", "x", "z"), lambda w, x, z: 3 * w + x + 2 * z, ec.SquaredError())
+    return x + y + ec.GaussianRegularizer(1)
+
+
+def test_a_query_that_is_no_variable():
+    with pytest.raises(EnergyError, match="unknown query 'w'; ask for 'energy' or one of"):
+        ec.interventional(world(), do={"x": 1.0}, query="w")
+
+
+def test_a_query_that_is_held():
+    with pytest.raises(EnergyError, match="the query 'x' is itself held; ask for another variable"):
+        ec.observational(world(), given={"x": 1.0}, query="x")
+
+
+def test_a_variable_without_a_law():
+    for ask in (
+        lambda: ec.interventional(covariate_world(), do={"x": 1.0}),
+        lambda: ec.observational(covariate_world(), given={"x": 1.0}),
+        lambda: ec.confounding_gap(covariate_world(), x=1.0),
+    ):
+        with pytest.raises(EnergyError, match=r"'w' has neither a mechanism nor a prior: give data=\{...\}"):
+            ask()
+
+
+def test_too_few_draws():
+    with pytest.raises(EnergyError, match="draws must be at least two, for a Monte Carlo error; got 1"):
+        ec.interventional(world(), do={"x": 1.0}, draws=1)
+
+
+def test_what_is_too_unlikely_to_be_seen():
+    x = ec.Mechanism("x", "z", lambda z: z.sum(-1, keepdim=True), ec.SquaredError(0.01))
+    y = ec.Mechanism("y", ("x", "z"), lambda x, z: x, ec.SquaredError())
+    with pytest.raises(
+        ConvergenceError, match=r"what is seen of \['x'\] is so unlikely that 100 draws are worth"
+    ):
+        ec.observational(x + y + ec.GaussianRegularizer(3), given={"x": 40.0}, draws=100)
+
+
+@pytest.mark.parametrize("beta", [0.0, -1.0, math.nan])
+def test_an_inverse_temperature_that_is_not_positive(beta):
+    with pytest.raises(ValueError, match="beta is an inverse temperature and must be positive"):
+        ec.interventional(world(), do={"x": 1.0}, beta=beta)
+
+
+def test_a_factor_without_direction():
+    stray = world() + ec.energy(lambda y, z: (y * z).sum(-1), y=1, z=1)
+    for ask in (
+        lambda: ec.interventional(stray, do={"x": 1.0}),
+        lambda: ec.observational(stray, given={"x": 1.0}),
+        lambda: ec.confounding_gap(stray, x=1.0),
+    ):
+        with pytest.raises(IdentificationError, match="has no direction"):
+            ask()

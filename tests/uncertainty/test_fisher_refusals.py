@@ -1,0 +1,100 @@
+import math
+
+import pytest
+import torch
+from torch import nn
+
+import ebm_causal as ec
+from ebm_causal.errors import ArgumentError, EnergyError
+
+F64 = torch.float64
+
+
+def number(value):
+    return nn.Parameter(torch.tensor(value, dtype=F64))
+
+
+class Linear(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.w, self.v, self.s, self.tau = number(2.0), number(0.5), number(2.0), number(1.0)
+
+    def forward(self, x, y, z):
+        error = y - self.w * x - self.v * z
+        return (0.5 * self.s * error**2 + 0.5 * self.tau * z**2).sum(-1)
+
+
+def linear(wrt, **options):
+    energy = ec.energy(Linear(), x=1, y=1, z=1)
+    return ec.fisher_information(energy, wrt=wrt, over="y", given={"x": [[3.0]]}, beta=1.5, **options)
+
+
+def test_names_that_are_no_parameters():
+    with pytest.raises(
+        ArgumentError, match=r"'q' is not a parameter; the energy's parameters are \['w', 'v'"
+    ):
+        linear("q")
+
+
+def test_a_parameter_that_is_not_used():
+    class Idle(Linear):
+        def __init__(self):
+            super().__init__()
+            self.idle = number(1.0)
+
+    energy = ec.energy(Idle(), x=1, y=1, z=1)
+    for options in ({}, {"kind": "observed", "data": {"y": [[1.0]]}}):
+        with pytest.raises(
+            EnergyError, match="the energy does not use 'idle': there is no information about it"
+        ):
+            ec.fisher_information(energy, given={"x": [[3.0]]}, **options)
+
+
+def test_an_energy_without_parameters():
+    energy = ec.energy(lambda y: (y**2).sum(-1), y=1)
+    with pytest.raises(ArgumentError, match="the energy has no parameters"):
+        ec.fisher_information(energy)
+
+
+def test_observed_without_data():
+    with pytest.raises(ArgumentError, match=r"the observed information needs data=\{...\}"):
+        linear("w", kind="observed")
+
+
+def test_kinds_that_are_unknown(unchecked):
+    with pytest.raises(ArgumentError, match="kind must be 'expected' or 'observed'; got 'magic'"):
+        linear("w", kind="magic")
+
+
+def test_beta_where_it_is_not_served():
+    with pytest.raises(ArgumentError, match="beta is served by kind='expected'"):
+        linear(("w", "beta"), kind="observed", data={"y": [[1.0]]})
+
+
+def test_draws_where_they_do_not_serve():
+    with pytest.raises(ArgumentError, match="draws serve energies of mechanisms"):
+        linear("w", draws=10)
+    energy = ec.LinearGaussianEnergy(torch.ones(1, 1, dtype=F64))
+    with pytest.raises(ArgumentError, match="draws must be positive; got 0"):
+        ec.fisher_information(energy, draws=0)
+
+
+def test_an_outcome_of_three_dimensions():
+    energy = ec.LinearGaussianEnergy(torch.ones(3, 1, dtype=F64))
+    with pytest.raises(
+        EnergyError, match=r"needs one or two real dimensions .*give draws=... to simulate it"
+    ):
+        ec.fisher_information(energy)
+
+
+@pytest.mark.parametrize("beta", [0.0, -1.0, math.nan])
+def test_an_inverse_temperature_that_is_not_positive(beta):
+    energy = ec.LinearGaussianEnergy(torch.ones(1, 1, dtype=F64))
+    with pytest.raises(ArgumentError, match="beta is an inverse temperature and must be positive"):
+        ec.fisher_information(energy, beta=beta)
+
+
+def test_beta_of_normalized_mechanisms():
+    energy = ec.LinearGaussianEnergy(torch.ones(1, 1, dtype=F64))
+    with pytest.raises(ArgumentError, match="beta is a parameter of energies of plain factors"):
+        ec.fisher_information(energy, wrt="beta")
