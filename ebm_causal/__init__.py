@@ -100,7 +100,6 @@ __all__ = [  # noqa: RUF022 -- in the order in which data meets them
     "Posterior",
     "fit",
     "Fit",
-    "load_fit",
     "do",
     "interventional",
     "observational",

@@ -8,16 +8,16 @@ from ebm_causal.data import CausalTable
 from ebm_causal.errors import ArgumentError, TableError
 from ebm_causal.findings import (
     Findings,
+    adjusted_estimates,
+    as_plain,
     assumed_graph,
     check_graph,
     diagnostics_section,
     effects_section,
-    estimates,
     fisher_section,
     fit_hidden,
     identification_section,
     implied_section,
-    plain,
     question_section,
     refutations_section,
     reproduce_section,
@@ -87,7 +87,7 @@ def analyze(
     check_graph(graph, table)
 
     told(0.02, "estimating by adjustment")
-    adjusted, left_out = estimates(table)
+    adjusted, left_out = adjusted_estimates(table)
     omitted = omitted_variable_bias(table, benchmarks="all")
     identification = identification_section(table, graph)
     hidden = fit_hidden(
@@ -104,7 +104,7 @@ def analyze(
     told(0.95, "counting information")
     sensitivity = sensitivity_section(table, omitted, adjusted["regression"])
     sensitivity |= {"implied": implied_section(hidden, table), "refutations": refutations}
-    notes = [*left_out, *omitted.warnings, *([skipped] if skipped else [])]
+    notes = [*left_out, *omitted.warnings, *skipped]
     diagnostics, fisher = diagnostics_section(hidden, notes), fisher_section(table, hidden, seed)
     verdict = verdict_section(table, identification, (effects, sensitivity, fisher, diagnostics))
     found = {
@@ -117,11 +117,9 @@ def analyze(
         "fisher": fisher,
         "diagnostics": diagnostics,
         "verdict": verdict,
-        "reproduce": reproduce_section(
-            table, command=command, seed=seed, seconds=time.process_time() - started
-        ),
+        "reproduce": reproduce_section(table, command=command, seed=seed, started=started),
     }
-    return Findings(**plain(found))
+    return Findings(**as_plain(found))
 
 
 def _check(table: CausalTable, latent_dim: int, method: str, seed: int) -> None:

@@ -2,11 +2,11 @@
 
 from ebm_causal.findings.closing import diagnostics_section, reproduce_section, verdict_section
 from ebm_causal.findings.doubts import refutations_section, sensitivity_section
-from ebm_causal.findings.estimates import effects_section, estimates
+from ebm_causal.findings.estimates import adjusted_estimates, effects_section
 from ebm_causal.findings.findings import Findings
 from ebm_causal.findings.hidden import Hidden, fit_hidden, implied_section
 from ebm_causal.findings.informed import fisher_section, variance_section
-from ebm_causal.findings.plain import plain
+from ebm_causal.findings.plain import as_plain
 from ebm_causal.findings.question import (
     assumed_graph,
     check_graph,
@@ -18,16 +18,16 @@ from ebm_causal.findings.seeing import seeing_section
 __all__ = [
     "Findings",
     "Hidden",
+    "adjusted_estimates",
+    "as_plain",
     "assumed_graph",
     "check_graph",
     "diagnostics_section",
     "effects_section",
-    "estimates",
     "fisher_section",
     "fit_hidden",
     "identification_section",
     "implied_section",
-    "plain",
     "question_section",
     "refutations_section",
     "reproduce_section",

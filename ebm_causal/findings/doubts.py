@@ -52,7 +52,7 @@ def sensitivity_section(
 
 def refutations_section(
     table: CausalTable, *, seed: int, progress: Callable[[float, str], None]
-) -> tuple[list[dict[str, Any]], str | None]:
+) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
     """Two of DoWhy's refuters on the regression estimate; a note instead where the table is too wide for them."""
     if table.design.columns > WIDEST:
         return (
@@ -66,7 +66,7 @@ def refutations_section(
     def report(done: int, of: int) -> None:
         progress(done / of, f"refutation {done} of {of}")
 
-    return [asdict(r) for r in refute(frame, "t", "y", names, seed=seed, progress=report)], None
+    return [asdict(r) for r in refute(frame, "t", "y", names, seed=seed, progress=report)], ()
 
 
 def _contour(omitted: OmittedVariableBias, benchmarks: list[dict[str, Any]]) -> dict[str, Any]:

@@ -30,7 +30,7 @@ NOTES = {
 LEVEL = 0.95
 
 
-def estimates(table: CausalTable) -> tuple[dict[str, Effect], tuple[str, ...]]:
+def adjusted_estimates(table: CausalTable) -> tuple[dict[str, Effect], tuple[str, ...]]:
     """The adjusted estimates by method, and why a method is missing.
 
     Raises:

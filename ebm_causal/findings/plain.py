@@ -7,19 +7,19 @@ from typing import Any
 import numpy as np
 
 
-def plain(value: Any) -> Any:
+def as_plain(value: Any) -> Any:
     """A value as JSON can hold it: numpy becomes python, what is not finite becomes None.
 
     None is shown as "not available", so that nothing which is not a number passes for one.
     """
     if isinstance(value, Mapping):
-        return {str(key): plain(part) for key, part in value.items()}
+        return {str(key): as_plain(part) for key, part in value.items()}
     if isinstance(value, np.ndarray):
-        return plain(value.tolist())
+        return as_plain(value.tolist())
     if isinstance(value, (list, tuple)):
-        return [plain(part) for part in value]
+        return [as_plain(part) for part in value]
     if isinstance(value, np.generic):
-        return plain(value.item())
+        return as_plain(value.item())
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     return value

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ebm_causal.errors import ArgumentError
-from ebm_causal.findings import Findings, plain
+from ebm_causal.findings import Findings, as_plain
 from tests.report.sample import sample
 
 
@@ -43,7 +43,7 @@ def test_the_picture_shows_every_estimate(findings):
 
 
 def test_what_is_not_finite_becomes_none():
-    found = plain(
+    found = as_plain(
         {"a": np.array([1.0, np.nan]), "b": (np.float64(np.inf), np.int64(3)), "c": {"d": np.bool_(True)}}
     )
     assert found == {"a": [1.0, None], "b": [None, 3], "c": {"d": True}}
