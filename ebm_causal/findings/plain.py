@@ -7,10 +7,14 @@ from typing import Any
 import numpy as np
 
 
+DIGITS = 11
+
+
 def as_plain(value: Any) -> Any:
     """A value as JSON can hold it: numpy becomes python, what is not finite becomes None.
 
-    None is shown as "not available", so that nothing which is not a number passes for one.
+    None is shown as "not available", so that nothing which is not a number passes for one. Numbers keep eleven
+    digits: the last bits depend on where arrays happen to lie in memory, and the same seed must give the same text.
     """
     if isinstance(value, Mapping):
         return {str(key): as_plain(part) for key, part in value.items()}
@@ -21,7 +25,7 @@ def as_plain(value: Any) -> Any:
     if isinstance(value, np.generic):
         return as_plain(value.item())
     if isinstance(value, float):
-        return value if math.isfinite(value) else None
+        return float(f"{value:.{DIGITS}g}") if math.isfinite(value) else None
     return value
 
 
