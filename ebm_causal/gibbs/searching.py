@@ -133,7 +133,7 @@ def _evaluate(held: Restriction) -> Found:
     """States without a descent."""
     with torch.no_grad():
         energies = held.at(held.like.new_zeros(1, held.rows, 0))[0]
-    energies = energies.nan_to_num(nan=math.inf)
+    energies = torch.where(energies.isnan(), math.inf, energies)
     none, zero = torch.full_like(energies, math.nan), torch.zeros_like(energies)
     return Found(
         energies.new_zeros(held.rows, 0), energies, torch.ones_like(zero), zero, none, energies.isfinite()

@@ -43,17 +43,13 @@ Look = Callable[[PointEnergy, Tensor, State | None], State]
 
 
 def newton_look(energy: PointEnergy, point: Tensor, _: State | None) -> State:
-    """Energy, gradient and damped Newton direction at a point."""
+    """Energy, gradient and Newton direction at a point; where the Hessian is indefinite, of its absolute value."""
     value, gradient, hessian = curvatures(energy, point)
-    identity = torch.eye(point.shape[-1], dtype=point.dtype, device=point.device)
     factor, failed = torch.linalg.cholesky_ex(hessian)
-    if bool(failed.any()):
-        bad = failed > 0
-        lacking = _lacking(hessian[bad], gradient[bad], point[bad])
-        factor[bad] = torch.linalg.cholesky_ex(hessian[bad] + lacking[:, None, None] * identity)[0]
     direction = -torch.cholesky_solve(gradient[..., None], factor)[..., 0]
-    steepest = (~direction.isfinite().all(-1) | (failed < 0))[:, None]
-    direction = torch.where(steepest, -gradient, direction)
+    bad = (failed > 0) | ~direction.isfinite().all(-1)
+    if bool(bad.any()):
+        direction[bad] = _downhill(hessian[bad], gradient[bad], point[bad])
     return _state(point, value, gradient, direction, point.new_zeros(len(point), 0, 2, 0))
 
 
@@ -105,14 +101,18 @@ def _length(products: Tensor, bends: Tensor, gradient: Tensor) -> Tensor:
     return torch.where(valid.any(-1), length, unit)
 
 
-def _lacking(hessian: Tensor, gradient: Tensor, point: Tensor) -> Tensor:
-    """Twice what Gershgorin's circles lack of being positive: in one dimension the curvature changes its sign."""
-    diagonal = hessian.diagonal(dim1=-2, dim2=-1)
-    below = (hessian.abs().sum(-1) - diagonal.abs() - diagonal).amax(-1).clamp_min(0.0)
-    flat = gradient.norm(dim=-1) / (LONGEST * (1 + point.norm(dim=-1)))  # where there is no curvature at all
-    return (
-        2 * below + torch.maximum(1e-8 * diagonal.abs().amax(-1), torch.where(below > 0, 0.0, flat)) + 1e-30
-    )
+def _downhill(hessian: Tensor, gradient: Tensor, point: Tensor) -> Tensor:
+    """Newton's direction with the signs of negative eigenvalues turned; a long step where there is no curvature."""
+    if hessian.shape[-1] == 1:
+        eigenvalues, vectors = hessian[..., 0], torch.ones_like(hessian)
+    else:
+        eigenvalues, vectors = torch.linalg.eigh(hessian)
+    size = eigenvalues.abs()
+    flat = gradient.norm(dim=-1, keepdim=True) / (LONGEST * (1 + point.norm(dim=-1, keepdim=True)))
+    largest = size.amax(-1, keepdim=True)
+    floor = torch.where(largest > 0, 1e-8 * largest, flat).clamp_min(torch.finfo(point.dtype).tiny)
+    along = (vectors.mT @ gradient.nan_to_num()[..., None])[..., 0]
+    return -(vectors @ (along / size.maximum(floor))[..., None])[..., 0]
 
 
 def _state(point: Tensor, value: Tensor, gradient: Tensor, direction: Tensor, memory: Tensor) -> State:

@@ -54,9 +54,9 @@ class Certificate(NamedTuple):
 def minimize_rows(select: SelectRows, starts: Tensor, *, method: str = "newton", steps: int = 200) -> Minima:
     r"""Minimize the energies of rows, each from several starts.
 
-    Newton takes the batch's Hessians by one backward pass per dimension and shifts an indefinite one by
-    twice what it lacks (Levenberg), so that each step goes down; L-BFGS remembers ten pairs; gradient
-    descent takes the step of Barzilai and Borwein. Each finds the minimum of the basin of its start.
+    Newton takes the batch's Hessians by one backward pass per dimension, and turns the signs of negative
+    eigenvalues, so that each step goes down; L-BFGS remembers ten pairs; gradient descent takes the step
+    of Barzilai and Borwein. Each finds the minimum of the basin of its start.
 
     Args:
         select: Gives, for indices of rows, the energy of one point each, ``[points, dim] -> [points]``.
@@ -86,8 +86,8 @@ def minimize_rows(select: SelectRows, starts: Tensor, *, method: str = "newton",
         torch.zeros_like(owner, dtype=torch.bool),
     )
     while True:
-        there = has_arrived(state)
-        leaves = there | (state.idle >= PATIENCE) | (taken == steps)
+        there = _has_arrived(state)
+        leaves = there | _is_lost(state) | (taken == steps)
         if bool(leaves.any()):
             gone = active[leaves]
             lowest[gone], arrived[gone] = state.energy[leaves], there[leaves]
@@ -158,7 +158,12 @@ def _finite(state: State) -> Tensor:
     return state.energy.isfinite() & state.gradient.isfinite().all(-1)
 
 
-def has_arrived(state: State) -> Tensor:
+def _is_lost(state: State) -> Tensor:
+    """Where the energy falls no more, or only ever farther out."""
+    return (state.idle >= PATIENCE) | (state.point.norm(dim=-1) > rounding(state.point) ** -2)
+
+
+def _has_arrived(state: State) -> Tensor:
     """Where the expected decrease is below the rounding of the energy."""
     expected = -0.5 * (state.gradient * state.direction).sum(-1)
     return _finite(state) & (expected <= 1e-3 * rounding(state.energy) * (1 + state.energy.abs()))
