@@ -13,6 +13,7 @@ from ebm_causal.errors import ArgumentError
 from ebm_causal.report import to_html, to_markdown, to_notebook_html, write_file
 
 Section = Mapping[str, Any]
+KINDS = {"naive": "unadjusted", "latent_do": "model", "experiment": "experiment"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +100,10 @@ class Findings:
         """The estimates side by side; returns the axes."""
         from ebm_causal.figures import forest_picture
 
-        rows = [(e["label"], e["estimate"], e["lower"], e["upper"], e["method"]) for e in self.effects]
+        rows = [
+            (e["label"], e["estimate"], e["lower"], e["upper"], KINDS.get(e["method"], "adjusted"))
+            for e in self.effects
+        ]
         return forest_picture(rows, ax=ax)
 
     def _repr_html_(self) -> str:

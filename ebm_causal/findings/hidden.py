@@ -174,7 +174,7 @@ def _prior(
     sides = [[row[key] for row in once if row[key] is not None] for key in ("r2_treatment", "r2_outcome")]
     strongest = [max(side, default=UNKNOWN) for side in sides]
     source = (
-        "as strong as the strongest observed covariate on either side"
+        f"as strong as the strongest observed covariate on either side, within {WEAKEST} and {STRONGEST}"
         if once
         else f"{UNKNOWN}, there being no covariate to compare with"
     )

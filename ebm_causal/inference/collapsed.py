@@ -14,7 +14,9 @@ from ebm_causal.inference.marginal import MarginalLikelihood
 from ebm_causal.inference.parameters import ParameterVector
 
 MOST_CURVED = 400  # parameters up to which the whole curvature is computed
-ROUNDS = 8
+ROUNDS = 40
+FIRST_REACH, SHORTER = 20, 8  # iterations of the first round, doubled where it rose and cut where it fell
+FELL = 1e-6  # nats
 FLOORS = (1e-4, 1e-8)  # of the largest curvature: far from the optimum flat directions take short steps
 WHOLE = 32.0  # drop of the last lattices: what they leave out would hide directions without information
 FLAT = 1e-4  # of the largest curvature: below it a last Newton step is taken
@@ -84,6 +86,9 @@ def maximize(
 ) -> Optimum:
     """Maximize from the energy's current parameters; the lattices are laid anew after every round.
 
+    At fixed lattices a likelihood can be raised by moving mass off their points, so a round is short at first,
+    and undone where the objective, on lattices laid anew, turns out to have fallen.
+
     Args:
         objective: What to maximize.
         steps: The most iterations in all.
@@ -99,19 +104,28 @@ def maximize(
         ConvergenceError: If the objective is not finite at the start.
     """
     history: list[float] = []
-    used = 0
+    used, reach, best = 0, FIRST_REACH, objective.parameters.get()
     curved = curved and len(objective.parameters) <= MOST_CURVED
     known = whitening is not None
     for turn in range(ROUNDS):
         resolved = objective.likelihood.adapt()
         value, gradient = objective.value_and_gradient(objective.parameters.get())
-        history.append(value)
-        if turn > 0 and (used >= steps or _still(history, gradient, whitening if known else None, tolerance)):
-            break
+        if history and value < history[-1] - FELL:  # the round outran its lattices: go back, and go less far
+            objective.parameters.set(best)
+            resolved, reach, known = objective.likelihood.adapt(), reach // SHORTER, False
+            if used >= steps or reach < 1:
+                break
+        else:
+            history.append(value)
+            best, reach = objective.parameters.get(), 2 * reach
+            if turn > 0 and (
+                used >= steps or _still(history, gradient, whitening if known else None, tolerance)
+            ):
+                break
         if curved and not known:
             whitening = whiten(objective.curvature(), FLOORS[min(turn, 1)])
-            known = turn > 0
-        used += _round(objective, whitening, (max(steps - used, 10), tolerance), report)
+            known = turn > 0 and reach > 2 * FIRST_REACH
+        used += _round(objective, whitening, (max(min(steps - used, reach), 1), tolerance), report)
     return _ended(objective, curved, whitening, (used, resolved, tuple(history)))
 
 
