@@ -176,8 +176,9 @@ def _round(
 def _ended(
     objective: Objective, curved: bool, whitening: Tensor | None, trace: tuple[int, bool, tuple[float, ...]]
 ) -> Optimum:
-    used, _, history = trace
-    resolved = objective.likelihood.adapt(drop=WHOLE)
+    used, resolved, history = trace
+    if curved:
+        resolved = objective.likelihood.adapt(drop=WHOLE)
     value, gradient = objective.value_and_gradient(objective.parameters.get())
     curvature = objective.curvature() if curved else None
     if curvature is not None and float(torch.linalg.eigvalsh(curvature)[0]) < FLAT * float(
