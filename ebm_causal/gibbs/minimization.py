@@ -80,11 +80,11 @@ def minimize(
 
     .. math:: (\hat y, \hat z)(x) = \arg\min_{y, z} E(x, y, z)
 
-    Real variables by descent from several starts, the same for all rows: stratified over the regularizer's
-    prior where there is one, over an interval, or else over a standard normal. Finite variables by
-    enumeration of their states, with a descent in each where real variables stand beside them. Exact where
-    the energy is convex; otherwise the lowest basin may lie between the starts, and ``agreement`` is a hint:
-    one start of eight that agrees calls for more starts.
+    Real variables by descent from several starts: stratified over the regularizer's prior where there is
+    one, over an interval, or else over a standard normal; half of them each the best of 32 for its row.
+    Finite variables by enumeration of their states, with a descent in each where real variables stand
+    beside them. Exact where the energy is convex; otherwise the lowest basin may lie between the starts, and
+    ``agreement`` is a hint: one start of eight that agrees calls for more starts.
 
     Args:
         energy: The energy, taken as the raw sum of its factors.

@@ -16,6 +16,7 @@ from ebm_causal.gibbs.restriction import MOST_STATES, Restriction, values_of
 from ebm_causal.sampling import PointEnergy, certify, minimize_rows
 
 NEWTON_UP_TO = 32  # dimensions; above, a Hessian costs more than the steps that it saves
+SCREENED = 32  # candidates, of which the best becomes a start
 PER_POINT = 4  # what a point of a descent weighs in a block at least, against one of a lattice
 
 
@@ -55,13 +56,15 @@ def search(
     )
     states, count = _states(restriction)
     begin = draw_starts(real, starts, generator)
+    pool = draw_starts(real, SCREENED * ((starts + 1) // 2), generator)
     descent = "lbfgs" if method == "auto" and real.dim > NEWTON_UP_TO else method
     descent = "newton" if descent == "auto" else descent
     weight = max(PER_POINT, real.dim**2 // 4 if descent == "newton" else real.dim)
     found = []
     for block in restriction.blocks(count * (starts * weight if real.dim else 1)):
         held = _hold(block, real.over, states)
-        lowest = _descend(held, begin, descent, fallback=method == "auto") if real.dim else _evaluate(held)
+        first = _screened(held, begin, pool) if real.dim else begin
+        lowest = _descend(held, first, descent, fallback=method == "auto") if real.dim else _evaluate(held)
         found.append(_best_state(block, held, lowest, count))
     whole = Found(*(torch.cat(parts) for parts in zip(*found, strict=True)))
     _check_finite(whole.energies, restriction.over)
@@ -72,7 +75,8 @@ def search(
 def draw_starts(restriction: Restriction, starts: int, generator: torch.Generator) -> Tensor:
     """Unconstrained starts ``[starts, dim]``: in each coordinate one in each of as many equally likely strata.
 
-    Uniform over an interval, else normal, with the standard deviation of the regularizer where there is one.
+    Uniform over an interval, else normal, with the standard deviation of the regularizer where there is one;
+    where that is above one, every other start is standard normal.
     """
     shape = (starts, restriction.dim)
     strata = torch.rand(shape, generator=generator, dtype=torch.float64).argsort(0)
@@ -86,7 +90,8 @@ def draw_starts(restriction: Restriction, starts: int, generator: torch.Generato
             columns.append(part.logit())
             continue
         known = regularizers.get(name)
-        scale = 1.0 if known is None else known.standard_deviation(1.0)
+        scale = torch.full_like(part, 1.0 if known is None else known.standard_deviation(1.0))
+        scale[1::2].clamp_(max=1.0)
         columns.append(scale * torch.special.ndtri(part))
     return torch.cat(columns, -1).to(restriction.like) if columns else restriction.like.new_zeros(shape)
 
@@ -140,10 +145,22 @@ def _evaluate(held: Restriction) -> Found:
     )
 
 
+def _screened(held: Restriction, begin: Tensor, pool: Tensor) -> Tensor:
+    """Starts ``[starts, rows, dim]``: half of them as drawn, half each the best of 32 others for its row."""
+    with torch.no_grad():
+        energies = held.at(held.to_support(pool[:, None])[0])
+    groups = torch.where(energies.isnan(), math.inf, energies).reshape(SCREENED, -1, held.rows)
+    best = groups.argmin(0)
+    chosen = pool.reshape(SCREENED, -1, pool.shape[-1])[
+        best, torch.arange(len(best), device=best.device)[:, None]
+    ]
+    return torch.cat([chosen, begin[len(best) :, None].expand(-1, held.rows, -1)])
+
+
 def _descend(held: Restriction, begin: Tensor, method: str, *, fallback: bool) -> Found:
     """The lowest end of the descents of each row; those of Newton's that do not arrive go on by L-BFGS."""
     rows = torch.arange(held.rows, device=begin.device)
-    found, ends = _lowest_end(held, rows, begin[:, None].expand(-1, held.rows, -1), method)
+    found, ends = _lowest_end(held, rows, begin, method)
     late = ~found.stationary & found.energies.isfinite()
     if fallback and method == "newton" and bool(late.any()):
         again, _ = _lowest_end(held, rows[late], ends[:, late], "lbfgs")

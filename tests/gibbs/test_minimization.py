@@ -189,7 +189,20 @@ def test_agreement_is_the_share_of_starts_that_end_as_low():
     energy = ec.energy(lambda x: ((x**2 - 1) ** 2 + 0.1 * x).squeeze(-1), x=1)
     found = ec.minimize(energy, over="x", starts=8)
     assert found.values["x"].item() < 0
-    assert found.agreement.item() == 0.5  # the starts are stratified, and the watershed is near zero
+    assert (
+        0.5 <= found.agreement.item() < 1
+    )  # half of the starts are stratified, and the watershed is near zero
+
+
+def test_few_rows_of_narrow_posteriors_miss_what_many_starts_find():
+    inner, outer = 2 * draws(2, 32, seed=3), draws(32, 3, seed=4) / 32**0.5
+    energy = ec.Mechanism("y", "z", lambda z: torch.tanh(z @ inner) @ outer, ec.SquaredError(0.05), dim=3)
+    energy = energy + ec.GaussianRegularizer(2)
+    y = torch.tanh(draws(150, 2, seed=5) @ inner) @ outer + 0.05 * draws(150, 3, seed=6)
+    found = ec.minimize(energy, over="z", given={"y": y}).energy
+    many = ec.minimize(energy, over="z", given={"y": y}, starts=64, seed=1).energy
+    assert int((found > many + 1e-6).sum()) <= 3  # one to two in a hundred
+    assert bool((many <= found + 1e-6).all())
 
 
 @pytest.mark.parametrize(
