@@ -55,10 +55,10 @@ def refutations_section(
 ) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
     """Two of DoWhy's refuters on the regression estimate; a note instead where the table is too wide for them."""
     if table.design.columns > WIDEST:
-        return (
-            [],
-            f"The refutation tests are left out: {table.design.columns} covariate columns take them minutes.",
+        note = (
+            f"The refutation tests are left out: {table.design.columns} covariate columns take them minutes."
         )
+        return [], (note,)
     matrix = table.design.matrix()
     names = [f"w{i}" for i in range(matrix.shape[1])]
     frame = pd.DataFrame(matrix, columns=names).assign(t=table.treatment_values, y=table.outcome_values)

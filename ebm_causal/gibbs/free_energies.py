@@ -61,8 +61,8 @@ def free_energy(
 
     with Lebesgue measure on real variables (no division by a volume) and counting measure on finite
     ones. Differentiable in the energy's parameters and in what is given: its gradient is the posterior
-    mean of the energy's. Not the minimum over z, which is ``beta = inf`` (closed form only for
-    ``LinearGaussianEnergy``).
+    mean of the energy's. ``beta = inf`` gives the minimum over z, its limit without the volume term, found from
+    eight starts (see ``minimize``).
 
     Args:
         energy: The energy, taken as the raw sum of its factors.
@@ -99,9 +99,9 @@ def free_energy(
         value = energy.free_energy(restriction.given["y"], restriction.given.get("x"), beta)
         return Estimate(value=value, standard_error=torch.zeros_like(value), method="exact")
     if math.isinf(beta):
-        raise ArgumentError(
-            "beta = inf, the minimum over z, has a closed form for a LinearGaussianEnergy only."
-        )
+        from ebm_causal.gibbs.minimization import minimum_free_energy  # which itself needs Estimate
+
+        return minimum_free_energy(energy, over, given)
     log_partition = log_integral(restriction)
     return Estimate(
         value=-log_partition.value / beta,

@@ -9,6 +9,7 @@ import pytest
 import ebm_causal as ec
 from ebm_causal.data import linear_world
 from ebm_causal.errors import ArgumentError, IdentificationError, TableError
+from ebm_causal.findings.doubts import refutations_section
 
 KEYS = (
     *("question", "identification", "effects", "seeing_and_doing", "sensitivity"),
@@ -128,6 +129,13 @@ def test_a_graph_in_which_the_covariate_is_an_effect_is_not_identified():
     graph = ec.CausalGraph([("treatment", "outcome"), ("treatment", covariate)])
     findings = ec.analyze(table, graph=graph, strengths=4)
     assert findings.verdict["answer"] == "not identified"
+
+
+def test_a_table_too_wide_for_the_refuters_says_so():
+    table = linear_world(300, covariates=201, seed=0).table()
+    found, notes = refutations_section(table, seed=0, progress=lambda share, what: None)
+    assert found == []
+    assert notes == ("The refutation tests are left out: 201 covariate columns take them minutes.",)
 
 
 def test_names_that_are_html_are_text_in_every_page():

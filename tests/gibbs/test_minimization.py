@@ -182,6 +182,7 @@ def test_the_free_energy_falls_to_the_minimum_as_it_cools():
     given = {"y": [[0.0, 0.0], [1.0, 1.0]]}
     cold = ec.free_energy(ellipse(), over="z", given=given, beta=1e4).value
     least = minimum_free_energy(ellipse(), over="z", given=given).value
+    assert torch.equal(ec.free_energy(ellipse(), over="z", given=given, beta=math.inf).value, least)
     assert cold.numpy() == pytest.approx(least.numpy(), abs=2e-3)
 
 

@@ -45,8 +45,6 @@ def test_an_inverse_temperature_that_is_not_positive(energy, beta):
 def test_no_temperature_at_all_where_a_density_is_asked_for(energy):
     with pytest.raises(ArgumentError, match="must be positive and finite; got inf"):
         ec.GibbsDensity(energy, over="y", beta=math.inf)
-    with pytest.raises(ArgumentError, match="closed form for a LinearGaussianEnergy only"):
-        ec.free_energy(energy, over="z", given={"y": Y}, beta=math.inf)
 
 
 def test_rows_that_are_not_finite_are_named(energy):
