@@ -16,6 +16,10 @@ class TableError(EbmCausalError):
     """A table that cannot be read or analyzed; the message names the column."""
 
 
+class OverlapError(TableError):
+    """Levels of a covariate in which all rows are treated, or none: weights do not exist, a regression may."""
+
+
 class EnergyError(EbmCausalError):
     """An energy, or values for its variables, that do not fit together; the message names the variable."""
 

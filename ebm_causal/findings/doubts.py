@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ebm_causal.data import CausalTable
-from ebm_causal.errors import ArgumentError, EbmCausalError
+from ebm_causal.errors import ArgumentError, EbmCausalError, OverlapError
 from ebm_causal.findings.plain import amount
 from ebm_causal.graph import refute
 from ebm_causal.intervention import Effect
@@ -90,7 +90,10 @@ def _e_value(table: CausalTable, regression: Effect) -> dict[str, Any] | None:
 def _marginal(table: CausalTable) -> dict[str, Any] | None:
     if table.treatment_kind != "binary":
         return None
-    found = marginal_sensitivity(table, LAMBDAS)
+    try:
+        found = marginal_sensitivity(table, LAMBDAS)
+    except OverlapError:
+        return None
     return {
         "lambdas": list(LAMBDAS), "lower": found.lower, "upper": found.upper, "tipping_point": found.tipping_point,
         "text": f"Of the weighting estimate, {amount(found.lower[0])}, not of the regression's. {found.text}",

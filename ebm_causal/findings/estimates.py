@@ -6,7 +6,7 @@ from typing import Any
 from scipy.special import ndtri
 
 from ebm_causal.data import CausalTable, Experiment
-from ebm_causal.errors import ArgumentError, TableError
+from ebm_causal.errors import ArgumentError, OverlapError, TableError
 from ebm_causal.findings.hidden import Hidden
 from ebm_causal.intervention import Effect, adjust
 
@@ -34,7 +34,8 @@ def adjusted_estimates(table: CausalTable) -> tuple[dict[str, Effect], tuple[str
     """The adjusted estimates by method, and why a method is missing.
 
     Raises:
-        TableError: If the arms do not overlap or the regression is saturated.
+        TableError: If a column has the arms apart or the regression is saturated. Levels with one arm alone
+            leave out what needs weights, and the regression stands.
     """
     found, missing = {}, []
     for method in ("naive", "regression", "standardization", "weighting", "doubly_robust"):
@@ -43,7 +44,7 @@ def adjusted_estimates(table: CausalTable) -> tuple[dict[str, Effect], tuple[str
         except ArgumentError as error:
             missing.append(f"{LABELS[method]} is left out: {error}")
         except TableError as error:
-            if method != "standardization":
+            if method != "standardization" and not isinstance(error, OverlapError):
                 raise
             missing.append(f"{LABELS[method]} is left out: {error}")
     return found, tuple(missing)

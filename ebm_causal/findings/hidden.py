@@ -7,11 +7,13 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+from scipy.special import logit
 from scipy.stats import kurtosis, skew
 from torch import Tensor
 
 from ebm_causal.data import CausalTable, StandardizedTable
 from ebm_causal.energies import confounded_energy, decoders_of
+from ebm_causal.errors import OverlapError
 from ebm_causal.findings.plain import spread
 from ebm_causal.intervention import propensity, regress
 from ebm_causal.learning import (
@@ -179,11 +181,20 @@ def _prior(
         else f"{UNKNOWN}, there being no covariate to compare with"
     )
     if table.treatment_kind == "binary":
-        chance = propensity(table).values
-        odds = strongest[0] / float((chance * (1 - chance)).mean())
+        chance = _chances(table)
+        left = regress(table, table.design).treatment ** 2 if chance is None else chance * (1 - chance)
+        odds = strongest[0] / float(left.mean())
         strongest[0] = odds / (odds + math.pi**2 / 3)
     toward, on = (min(max(value, WEAKEST), STRONGEST) for value in strongest)
     return StrengthPrior(treatment=toward, outcome=on, latent_dim=latent_dim, source=source)
+
+
+def _chances(table: CausalTable) -> np.ndarray | None:
+    """The propensities; None where levels with one arm alone leave none."""
+    try:
+        return propensity(table).values
+    except OverlapError:
+        return None
 
 
 def _tail(table: CausalTable) -> tuple[Literal["normal", "heavy"], str]:
@@ -204,15 +215,11 @@ def _tail(table: CausalTable) -> tuple[Literal["normal", "heavy"], str]:
 def _columns(
     table: CausalTable, standardized: StandardizedTable
 ) -> tuple[Tensor, tuple[str, ...], tuple[str, ...], str]:
-    design = table.design
-    if design.columns <= WIDE:
+    design, treatment = table.design, table.treatment_values
+    chance = _chances(table) if table.treatment_kind == "binary" else None
+    if design.columns <= WIDE and (chance is not None or table.treatment_kind == "continuous"):
         return standardized.covariates, design.names, design.sources, ""
-    chance = table.treatment_values
-    if table.treatment_kind == "binary":
-        found = propensity(table)
-        toward = np.log(found.values) - np.log(found.complements)
-    else:
-        toward = chance - design.residualize(chance)
+    toward = treatment - design.residualize(treatment) if chance is None else logit(chance)
     on = (
         table.outcome_values
         - design.residualize(np.column_stack([table.treatment_values, table.outcome_values]))[:, 1]

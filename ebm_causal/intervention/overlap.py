@@ -4,7 +4,7 @@ import numpy as np
 from jaxtyping import Float
 
 from ebm_causal.data import CausalTable, Factor
-from ebm_causal.errors import TableError
+from ebm_causal.errors import OverlapError, TableError
 
 HEAVY = 0.1  # of an arm's weight on one row
 
@@ -38,7 +38,7 @@ def _refuse_levels(factor: Factor, treated: np.ndarray) -> None:
         return
     arm = "treated" if inside[alone[0]] else "untreated"
     more = f" (as {alone.size - 1} other levels have one arm alone)" if alone.size > 1 else ""
-    raise TableError(
+    raise OverlapError(
         f"The level {factor.levels[alone[0]]!r} of {factor.source!r} has only {arm} rows{more}: the "
         "propensity there is 0 or 1. Merge levels, leave the column out, or keep the rows that overlap."
     )

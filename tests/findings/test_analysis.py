@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import ebm_causal as ec
-from ebm_causal.data import linear_world
+from ebm_causal.data import linear_world, village_world
 from ebm_causal.errors import ArgumentError, IdentificationError, TableError
 from ebm_causal.findings.doubts import refutations_section
 
@@ -136,6 +136,15 @@ def test_a_table_too_wide_for_the_refuters_says_so():
     found, notes = refutations_section(table, seed=0, progress=lambda share, what: None)
     assert found == []
     assert notes == ("The refutation tests are left out: 201 covariate columns take them minutes.",)
+
+
+def test_hundreds_of_villages_with_one_arm_alone_leave_the_regression():
+    findings = ec.analyze(village_world(seed=0).table(), strengths=4)
+    assert list(by_method(findings)) == ["naive", "regression", "latent_do"]
+    assert findings.sensitivity["marginal"] is None
+    assert findings.sensitivity["dof"] == 783
+    assert any("village 0" in warning for warning in findings.diagnostics["warnings"])
+    assert "weighting is left out" in findings.to_markdown()
 
 
 def test_names_that_are_html_are_text_in_every_page():
