@@ -190,11 +190,17 @@ def confounding_gap(
 
 
 def is_confounded(energy: Energy, held: tuple[str, ...], query: str) -> bool:
-    """Whether some path other than the arrows out of ``held`` links it to the query."""
+    """Whether some path other than the arrows out of ``held`` links it to the query.
+
+    A joint prior ties its variables like a common cause; so do data those that have neither mechanism nor prior.
+    """
     cut = energy.graph
     cut.remove_edges_from(list(cut.out_edges(held)))
+    roots = set(cut) - set(mechanisms_of(energy)) - set(latents_of(energy)) - set(held)
+    for tied in (*(prior.variables for prior in prior_groups(energy)), roots):
+        cut.add_edges_from((tuple(tied), name) for name in tied if len(tied) > 1)
     linked = set().union(*(nx.node_connected_component(_moral(cut, held, query), name) for name in held))
-    targets = set(cut) - set(held) if query == ENERGY else {query}
+    targets = set(energy.variables) - set(held) if query == ENERGY else {query}
     return bool(linked & targets)
 
 

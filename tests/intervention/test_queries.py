@@ -200,6 +200,31 @@ def test_a_collider_does_not_confound():
     assert not is_confounded(energy, ("x",), "y")
 
 
+def tied_causes():
+    """(z, u) standard normal with correlation .6 by one plain factor; x = z + e_x, y = x + 2 u + e_y."""
+    prior = ec.energy(lambda z, u: ((z**2 - 1.2 * z * u + u**2) / 1.28).sum(-1), z=1, u=1)
+    x = ec.Mechanism("x", "z", lambda z: z, ec.SquaredError())
+    return x + ec.Mechanism("y", ("x", "u"), lambda x, u: x + 2 * u, ec.SquaredError()) + prior
+
+
+def test_latents_tied_by_a_joint_prior_confound():
+    """The slope of 2 u on x is 2 (.6) / 2; without data the prior is refused, where a zero was returned."""
+    assert is_confounded(tied_causes(), ("x",), "y")
+    with pytest.raises(ec.errors.IdentificationError, match="have a prior together"):
+        ec.confounding_gap(tied_causes(), x=1.0)
+    z, fresh, e, f = torch.randn(4, 500, 1, generator=torch.Generator().manual_seed(0), dtype=F64)
+    rows = {"x": z + e, "y": z + e + 2 * (0.6 * z + 0.8 * fresh) + f}
+    gap = ec.confounding_gap(tied_causes(), data=rows, x=[0.0, 1.0])
+    assert gap.warnings == ()
+    assert (gap.mean[1] - gap.mean[0]).item() == pytest.approx(0.6, abs=0.15)
+
+
+def test_a_joint_prior_does_not_confound_what_only_one_of_its_variables_causes():
+    alone = ec.Energy([f for f in tied_causes().factors.values() if getattr(f, "child", "") != "y"])
+    y = ec.Mechanism("y", "x", lambda x: x, ec.SquaredError())
+    assert not is_confounded(alone + y, ("x",), "y")
+
+
 # With data.
 
 
@@ -239,6 +264,16 @@ def test_data_give_the_marginal_of_the_latent_not_the_posterior_of_a_row():
     z_mean = (done.mean.flatten() - torch.tensor([-3.0, 3.0], dtype=F64)) / 2
     assert z_mean.tolist() == pytest.approx([posterior.item()] * 2, abs=0.08)
     assert posterior.item() > 1.5
+
+
+def test_covariates_that_go_together_in_the_data_confound():
+    """x = v + e_x, y = x + 2 w + e_y, and w = v in every row: the gap is twice the slope of v on x, one."""
+    x = ec.Mechanism("x", "v", lambda v: v, ec.SquaredError())
+    energy = x + ec.Mechanism("y", ("x", "w"), lambda x, w: x + 2 * w, ec.SquaredError())
+    v = torch.randn(20_000, 1, generator=torch.Generator().manual_seed(0), dtype=F64)
+    data = {"v": v, "w": v, "x": v, "y": v}
+    gap = ec.confounding_gap(energy, data=data, x=1.0, draws=20_000)
+    assert gap.mean.item() == pytest.approx(1, abs=0.05)
 
 
 def test_fewer_draws_than_rows():
