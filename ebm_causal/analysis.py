@@ -82,7 +82,7 @@ def analyze(
         Cinelli and Hazlett (2020), Making sense of sensitivity; Pearl (2009), Causality, chapter 3.
     """
     started, told = time.process_time(), progress or (lambda share, what: None)
-    _check(table, latent_dim, method, seed)
+    _check(table, (latent_dim, method, seed, strengths))
     graph = assumed_graph(table) if graph is None else graph
     check_graph(graph, table)
 
@@ -103,7 +103,7 @@ def analyze(
     )
     told(0.95, "counting information")
     sensitivity = sensitivity_section(table, omitted, adjusted["regression"])
-    sensitivity |= {"implied": implied_section(hidden, table), "refutations": refutations}
+    sensitivity |= {"implied": implied_section(hidden, table, omitted), "refutations": refutations}
     notes = [*left_out, *omitted.warnings, *skipped]
     diagnostics, fisher = diagnostics_section(hidden, notes), fisher_section(table, hidden, seed)
     verdict = verdict_section(table, identification, (effects, sensitivity, fisher, diagnostics))
@@ -122,17 +122,17 @@ def analyze(
     return Findings(**as_plain(found))
 
 
-def _check(table: CausalTable, latent_dim: int, method: str, seed: int) -> None:
+def _check(table: CausalTable, options: tuple[int, str, int, int | None]) -> None:
     if not isinstance(table, CausalTable):
         raise ArgumentError(
             f"analyze takes a CausalTable; got {type(table).__name__}. Make one with its roles."
         )
+    latent_dim, method, seed, strengths = options
     if method not in ("svi", "mcmc"):
         raise ArgumentError(f"method must be 'svi' or 'mcmc'; got {method!r}.")
-    if latent_dim < 1 or seed < 0:
-        raise ArgumentError(
-            f"latent_dim must be at least 1 and seed not negative; got {latent_dim} and {seed}."
-        )
+    for name, value, least in (("latent_dim", latent_dim, 1), ("seed", seed, 0), ("strengths", strengths, 1)):
+        if value is not None and (not isinstance(value, int) or value < least):
+            raise ArgumentError(f"{name} must be a whole number, {least} or more; got {value!r}.")
     if table.rows < FEWEST_ROWS:
         raise TableError(
             f"{table.rows} rows of {table.treatment!r} and {table.outcome!r} are too few for a report, which needs at "

@@ -105,6 +105,8 @@ class CausalTable:
         name: str | None = None,
         source: str | None = None,
     ):
+        if not isinstance(frame, pd.DataFrame):
+            raise TableError(f"a table is made from a pandas DataFrame; got {type(frame).__name__}.")
         covariates = _names(covariates, "covariates")
         categorical, squares = _names(categorical, "categorical"), _names(squares, "squares")
         check_names(frame, treatment, outcome, covariates)

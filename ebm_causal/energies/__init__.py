@@ -1,6 +1,13 @@
 """Energies: sums of named factors, from which graph, density, intervention and derivatives are read off."""
 
-from ebm_causal.energies.confounded import Strength, Strengths, confounded_energy, decoders_of, strengths_of
+from ebm_causal.energies.confounded import (
+    Strength,
+    Strengths,
+    Tail,
+    confounded_energy,
+    decoders_of,
+    strengths_of,
+)
 from ebm_causal.energies.costs import BernoulliCost, Cost, PositiveScale, SquaredError, StudentTCost
 from ebm_causal.energies.energies import Energy, energy
 from ebm_causal.energies.factors import Factor, FunctionFactor
@@ -42,6 +49,7 @@ __all__ = [
     "Strength",
     "Strengths",
     "StudentTCost",
+    "Tail",
     "Variable",
     "causal_order",
     "confounded_energy",

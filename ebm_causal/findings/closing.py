@@ -11,16 +11,17 @@ from typing import Any
 from torch import Tensor
 
 from ebm_causal.data import CausalTable
-from ebm_causal.findings.estimates import holds_zero
+from ebm_causal.findings.estimates import holds_zero, on_side
 from ebm_causal.findings.hidden import Hidden
 from ebm_causal.findings.plain import amount
 
 SMALL = 0.05
 THRESHOLD = (
-    "Robust means all three: a confounder as strong as any one observed covariate would leave the 95% interval of the "
-    f"regression on its side of zero; one that explains {SMALL:.0%} of the residual variance of both treatment and "
-    "outcome would too; and the interval of do() under the latent energy does not hold zero. Otherwise fragile. "
-    "Not identified means that the graph gives no adjustment even if nothing is hidden."
+    "Robust means that there are covariates, and all three: a confounder as strong as any one observed covariate would "
+    "leave the 95% interval of the regression on its side of zero; one that explains "
+    f"{SMALL:.0%} of the residual variance of both treatment and outcome would too; and the interval of do() under the "
+    "latent energy is on that side too. Otherwise fragile. Not identified means that the graph gives no adjustment "
+    "even if nothing is hidden."
 )
 
 
@@ -80,7 +81,10 @@ def verdict_section(
     )
     answer = _answer(identification, by_method, sensitivity, diagnostics)
     words = {
-        None: "No verdict: the fit of the latent energy did not pass its checks (see its health).",
+        None: "No verdict: the fit of the latent energy did not pass its checks (see its health)."
+        if identification["moves"]
+        else f"By the stated graph {table.treatment} does not move {table.outcome}: the effect is zero whatever "
+        "the data say, and what the estimates show is chance or confounding.",
         "not identified": "By the stated graph the covariates do not answer the question, even if nothing is hidden.",
     }
     text = words.get(answer) or _in_words(table, by_method, sensitivity)
@@ -126,12 +130,13 @@ def _answer(
 ) -> str | None:
     if identification["kind"] in ("unidentified", "iv"):
         return "not identified"
-    if not diagnostics["ok"]:
+    if not diagnostics["ok"] or not identification["moves"]:
         return None
     once = [row for row in sensitivity["benchmarks"] if row["multiple"] == 1]
-    survives = all(row["lower"] is not None and not holds_zero(row) for row in once)
+    sign = math.copysign(1.0, sensitivity["estimate"])
+    survives = bool(once) and all(on_side(row, sign) for row in once)
     strong = sensitivity["robustness_value_alpha"] >= SMALL
-    return "robust" if survives and strong and not holds_zero(effects["latent_do"]) else "fragile"
+    return "robust" if survives and strong and on_side(effects["latent_do"], sign) else "fragile"
 
 
 def _in_words(table: CausalTable, effects: dict[str, dict[str, Any]], sensitivity: dict[str, Any]) -> str:
@@ -144,6 +149,10 @@ def _in_words(table: CausalTable, effects: dict[str, dict[str, Any]], sensitivit
     ]
     if holds_zero(found):
         said.insert(1, "Its interval holds zero even if nothing is hidden.")
+    if not sensitivity["benchmarks"]:
+        said.append(
+            "Nothing was adjusted for, and there is no covariate to say how strong a confounder may be."
+        )
     if "experiment" in effects:
         said.append(f"The experiment found {amount(effects['experiment']['estimate'])}.")
     return " ".join(said)

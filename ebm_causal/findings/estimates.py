@@ -113,3 +113,9 @@ def _experiment(found: Experiment) -> dict[str, Any]:
 def holds_zero(row: dict[str, Any]) -> bool:
     """Whether an interval holds zero."""
     return math.copysign(1, row["lower"]) != math.copysign(1, row["upper"])
+
+
+def on_side(row: dict[str, Any], sign: float) -> bool:
+    """Whether an interval is known and wholly on one side of zero."""
+    ends = (row["lower"], row["upper"])
+    return None not in ends and min(sign * end for end in ends) > 0

@@ -1,6 +1,5 @@
 """The hidden confounder of a table: its prior, its energy, its fits, and what these imply (part 4)."""
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -8,27 +7,28 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from scipy.special import logit
-from scipy.stats import kurtosis, skew
 from torch import Tensor
 
 from ebm_causal.data import CausalTable, StandardizedTable
-from ebm_causal.energies import confounded_energy, decoders_of
+from ebm_causal.energies import Energy, Strength, Tail, confounded_energy, decoders_of
 from ebm_causal.errors import OverlapError
 from ebm_causal.findings.plain import spread
+from ebm_causal.findings.tails import outcome_tail
 from ebm_causal.intervention import propensity, regress
 from ebm_causal.learning import (
     HELD,
     ConfoundedFits,
     Fit,
     StrengthPrior,
+    average_effect,
     fit,
     fit_over_strengths,
+    index_strength,
     residual_variance,
     treatment_covariance,
 )
 from ebm_causal.sensitivity import LinearSensitivity, OmittedVariableBias
 
-HEAVY, LOPSIDED = 1.0, 0.5  # excess kurtosis and skewness of the regression's residuals
 WIDE = 60  # covariate columns beyond which two scores stand for them
 WEAKEST, STRONGEST, UNKNOWN = 0.01, 0.5, 0.1  # prior means of a partial R^2
 DRAWS = 32  # strengths from the prior; half as many on a lattice of two dimensions
@@ -55,7 +55,7 @@ class Hidden:
     names: tuple[str, ...]
     sources: tuple[str, ...]
     fits: ConfoundedFits
-    tail: Literal["normal", "heavy"]
+    tail: Tail
     least_squares: tuple[float, float]
     notes: tuple[str, ...]
 
@@ -80,14 +80,23 @@ def fit_hidden(
     prior = _prior(table, omitted, latent_dim, strength)
     standardized = table.standardized()
     covariates, names, sources, compressed = _columns(table, standardized)
-    tail, tail_note = _tail(table)
-    energy = confounded_energy(
-        covariates.shape[1], binary_treatment=table.treatment_kind == "binary", tail=tail, latent_dim=latent_dim,
-        binary_outcome=table.outcome_kind == "binary", strength=prior.median(omitted.estimate),
-    )  # fmt: skip
     data = {"t": standardized.treatment, "y": standardized.outcome} | ({"w": covariates} if names else {})
+    unit = standardized.effect_in_units(1.0)
+    least_squares = omitted.estimate / unit, omitted.standard_error / unit
+
+    def energy(tail: Tail, held: Strength) -> Energy:
+        return confounded_energy(
+            covariates.shape[1], binary_treatment=table.treatment_kind == "binary", tail=tail, strength=held,
+            binary_outcome=table.outcome_kind == "binary", latent_dim=latent_dim,
+        )  # fmt: skip
+
+    def student_effect() -> float:
+        found = fit(energy("heavy", Strength(treatment=0.0, outcome=0.0)), data, method="map", fixed=HELD)
+        return float(average_effect(found.energy, found.data).detach())
+
+    tail, tail_note = outcome_tail(table, least_squares, student_effect)
     base = fit(
-        energy, data, method=method, fixed=HELD, seed=seed,
+        energy(tail, prior.median(omitted.estimate)), data, method=method, fixed=HELD, seed=seed,
         progress=lambda share, what: progress(0.3 * share, f"fitting the latent energy: {what}"),
     )  # fmt: skip
     draws = strengths or (DRAWS if latent_dim == 1 else DRAWS // 2)
@@ -95,14 +104,13 @@ def fit_hidden(
         base, prior, draws=draws, seed=seed, progress=lambda share, what: progress(0.3 + 0.7 * share, what)
     )
     notes = tuple(note for note in (tail_note, compressed) if note)
-    unit = standardized.effect_in_units(1.0)
     return Hidden(
         standardized=standardized, covariates=covariates, names=names, sources=sources, fits=fits, tail=tail,
-        least_squares=(omitted.estimate / unit, omitted.standard_error / unit), notes=notes,
+        least_squares=least_squares, notes=notes,
     )  # fmt: skip
 
 
-def implied_section(hidden: Hidden, table: CausalTable) -> dict[str, Any]:
+def implied_section(hidden: Hidden, table: CausalTable, omitted: OmittedVariableBias) -> dict[str, Any]:
     """Strength as partial R^2, signed bias, and the note's linear quantities."""
     fits, units = hidden.fits, hidden.standardized.effect_in_units
     prior = fits.prior
@@ -119,10 +127,26 @@ def implied_section(hidden: Hidden, table: CausalTable) -> dict[str, Any]:
         },
         "level": 0.95,
         "interval": "interval over the prior",
-        "quantities": _quantities(hidden, table),
-        "text": "These are what the stated prior implies through the fitted energy, on the scale of linear partial R²; "
-        "the data leave the strengths where the prior has them.",
+        "quantities": [] if table.outcome_kind == "binary" else _quantities(hidden, table),
+        "text": _implied_words(hidden, table, omitted),
     }
+
+
+def _implied_words(hidden: Hidden, table: CausalTable, omitted: OmittedVariableBias) -> str:
+    text = (
+        "These are what the stated prior implies through the fitted energy, on the scale of linear partial R²"
+    )
+    if table.outcome_kind == "binary":
+        text += f" for {table.treatment} and of the log-odds index for {table.outcome}"
+    text += "; the data leave the strengths where the prior has them."
+    strongest = strongest_covariate(omitted)
+    if strongest is None or table.outcome_kind == "binary":
+        return text
+    toward, on = hidden.fits.implied.mean(0)
+    return text + (
+        f" For comparison, the strongest covariate has {strongest[0]:.2%} with {table.treatment}, where the confounder "
+        f"has {toward:.2%} on average, and {strongest[1]:.2%} with {table.outcome}, where it has {on:.2%}."
+    )
 
 
 def _quantities(hidden: Hidden, table: CausalTable) -> list[dict[str, Any]]:
@@ -172,21 +196,28 @@ def _prior(
 ) -> StrengthPrior:
     if strength is not None:
         return StrengthPrior(treatment=strength[0], outcome=strength[1], latent_dim=latent_dim)
-    once = [row for row in omitted.bounds_records() if row["multiple"] == 1]
-    sides = [[row[key] for row in once if row[key] is not None] for key in ("r2_treatment", "r2_outcome")]
-    strongest = [max(side, default=UNKNOWN) for side in sides]
-    source = (
-        f"as strong as the strongest observed covariate on either side, within {WEAKEST} and {STRONGEST}"
-        if once
-        else f"{UNKNOWN}, there being no covariate to compare with"
-    )
+    strongest = strongest_covariate(omitted)
+    if strongest is None:
+        source = f"{UNKNOWN}, there being no covariate to compare with"
+        return StrengthPrior(treatment=UNKNOWN, outcome=UNKNOWN, latent_dim=latent_dim, source=source)
+    toward, on = strongest
     if table.treatment_kind == "binary":
-        chance = _chances(table)
-        left = regress(table, table.design).treatment ** 2 if chance is None else chance * (1 - chance)
-        odds = strongest[0] / float(left.mean())
-        strongest[0] = odds / (odds + math.pi**2 / 3)
-    toward, on = (min(max(value, WEAKEST), STRONGEST) for value in strongest)
+        left = regress(table, table.design).treatment ** 2
+        toward = index_strength(_chances(table), float(left.mean()), toward, most=STRONGEST)
+    source = f"as the strongest observed covariate on either side, but within {WEAKEST} and {STRONGEST}"
+    toward, on = (min(max(value, WEAKEST), STRONGEST) for value in (toward, on))
     return StrengthPrior(treatment=toward, outcome=on, latent_dim=latent_dim, source=source)
+
+
+def strongest_covariate(omitted: OmittedVariableBias) -> tuple[float, float] | None:
+    """The largest partial R^2 of a covariate with treatment and with outcome; 1 where it is too strong to bound."""
+    once = [row for row in omitted.bounds_records() if row["multiple"] == 1]
+    if not once:
+        return None
+    toward, on = (
+        [1.0 if row[key] is None else row[key] for row in once] for key in ("r2_treatment", "r2_outcome")
+    )
+    return max(toward), max(on)
 
 
 def _chances(table: CausalTable) -> np.ndarray | None:
@@ -195,21 +226,6 @@ def _chances(table: CausalTable) -> np.ndarray | None:
         return propensity(table).values
     except OverlapError:
         return None
-
-
-def _tail(table: CausalTable) -> tuple[Literal["normal", "heavy"], str]:
-    """Squared error, or Student-t where the residuals' tails are heavy on both sides alike."""
-    if table.outcome_kind == "binary":
-        return "normal", ""
-    noise = regress(table, table.design).noise
-    tails, lean = float(kurtosis(noise)), float(skew(noise))
-    said = f"the regression's residuals have excess kurtosis {tails:.2g} and skewness {lean:.2g}"
-    if tails > HEAVY and abs(lean) < LOPSIDED:
-        return "heavy", f"The outcome has a Student-t cost: {said}."
-    if tails > HEAVY:
-        kept = "The outcome keeps its squared error though its tails are heavy"
-        return "normal", f"{kept}: {said}, and the center of a Student-t would not be the mean."
-    return "normal", ""
 
 
 def _columns(

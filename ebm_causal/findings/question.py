@@ -84,6 +84,7 @@ def identification_section(table: CausalTable, graph: CausalGraph) -> dict[str, 
         "kind": open_book.kind if enough else "unidentified",
         "adjustment_set": list(table.covariates) if enough else [],
         "text": text,
+        "moves": table.outcome in graph.descendants(table.treatment),
         "checks": [_checked(visible, table)],
         "with_latent": {"kind": whole.kind, "text": _with_latent(whole, graph, table)},
     }

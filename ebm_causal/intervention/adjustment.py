@@ -20,8 +20,8 @@ METHODS = ("naive", "regression", "weighting", "standardization", "doubly_robust
 def adjust(
     table: CausalTable,
     method: str = "regression",
-    *,
     interactions: Sequence[str] | None = None,
+    *,
     folds: int | None = None,
     seed: int = 0,
 ) -> Effect:

@@ -14,7 +14,8 @@ class Draws:
         query: The variable, or ``energy``.
         mean: ``[rows, dim]``: the average of the query's conditional mean given its parents in each draw,
             which is less noisy than the average of ``values``.
-        standard_error: The Monte Carlo error of ``mean``.
+        standard_error: The Monte Carlo error of ``mean``, as for independent draws; with data, whose rows are dealt
+            evenly, and for draws from a lattice it is an upper bound.
         values: The draws themselves, ``[draws, rows, dim]``.
         deviations: What each draw adds to the error of ``mean``, ``[draws, rows, dim]``: rows that met the same
             causes err together.

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ebm_causal.energies import Energy, latents_of, mechanisms_of, normalized, prior_groups
-from ebm_causal.errors import ConvergenceError
+from ebm_causal.errors import ConvergenceError, EnergyError
 from ebm_causal.gibbs import restrict
 from ebm_causal.inference import draw_rows
 from ebm_causal.intervention.draws import Draws
@@ -163,6 +163,10 @@ def confounding_gap(
         >>> ec.confounding_gap(y + ec.GaussianRegularizer(1), x=[0.0, 1.0]).mean.flatten().tolist()
         [0.0, 0.0]
     """
+    if not treatment:
+        raise EnergyError(
+            "confounding_gap() needs a variable that is seen or set, as in confounding_gap(energy, x=[0, 1])."
+        )
     refuse_undirected_surgery(energy, treatment)
     check_query(energy, query, treatment)
     held, setting = held_rows(energy, treatment), Setting.of(energy, draws, beta, seed)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import networkx as nx
 import torch
 from torch import Tensor
 
@@ -30,10 +31,12 @@ class Imagined:
     Attributes:
         values: Of every variable, broadcastable to ``[draws, rows, dim]``.
         log_weights: ``[draws, rows]``, by how likely each world makes what was seen; zero where nothing was.
+        told: The variables whose being seen weighs the draws.
     """
 
     values: Mapping[str, Tensor]
     log_weights: Tensor
+    told: tuple[str, ...] = ()
 
     def weights(self) -> Tensor:
         """Probabilities of the draws, ``[draws, rows]``."""
@@ -68,8 +71,10 @@ class Setting:
             EnergyError: If there are fewer than two draws.
             ArgumentError: If beta is not positive.
         """
-        if draws < 2:
-            raise EnergyError(f"draws must be at least two, for a Monte Carlo error; got {draws}.")
+        if int(draws) != draws or draws < 2:
+            raise EnergyError(
+                f"draws must be a whole number, at least two for a Monte Carlo error; got {draws}."
+            )
         generator = torch.Generator().manual_seed(seed)
         return cls(energy=normalized(energy), draws=draws, beta=check_beta(beta), generator=generator)
 
@@ -112,7 +117,7 @@ def imagine(
     held = {**setting.energy.clamped, **done, **seen}
     rows = common_rows(held)
     values: dict[str, Tensor] = {name: value[None] for name, value in held.items()} | dict(start)
-    log_weights = torch.zeros(setting.draws, rows, dtype=torch.float64)
+    log_weights, told = torch.zeros(setting.draws, rows, dtype=torch.float64), []
     mechanisms = mechanisms_of(setting.energy)
     for name in causal_order(setting.energy):
         mechanism = mechanisms.get(name)
@@ -121,13 +126,14 @@ def imagine(
         if name in seen:
             if _depends_on_draws(mechanism, start, values):
                 log_weights = log_weights + log_density(mechanism, values, setting.beta)
+                told.append(name)
         elif name not in start:
             parents = {
                 p: values[p].expand(setting.draws, rows, *values[p].shape[2:]) for p in mechanism.parents
             }
             values[name] = mechanism.sample(parents, setting.beta, setting.generator)
             values[name] = values[name].expand(setting.draws, rows, *values[name].shape[-1:])
-    return Imagined(values=values, log_weights=log_weights)
+    return Imagined(values=values, log_weights=log_weights, told=tuple(told))
 
 
 def log_density(mechanism: Mechanism, values: Mapping[str, Tensor], beta: float) -> Tensor:
@@ -138,7 +144,9 @@ def log_density(mechanism: Mechanism, values: Mapping[str, Tensor], beta: float)
 def evaluate(setting: Setting, query: str, world: Imagined, held: tuple[str, ...]) -> tuple[Tensor, Tensor]:
     """The query in each world, ``[draws, rows, dim]``, and its conditional mean given its parents.
 
-    The energy as a query is the sum of all factors but the mechanisms of the held variables.
+    The energy as a query is the sum of all factors but the mechanisms of the held variables. Where something
+    seen is an effect of the query, the query's own draw weighs the world, and its mean given its parents
+    alone would ignore that: the draw itself is averaged.
     """
     shape = world.log_weights.shape
     if query == ENERGY:
@@ -151,7 +159,8 @@ def evaluate(setting: Setting, query: str, world: Imagined, held: tuple[str, ...
         return value, value
     value = world.values[query].expand(*shape, *world.values[query].shape[2:])
     mechanism = mechanisms_of(setting.energy).get(query)
-    if mechanism is None or query in held:
+    effects = nx.descendants(setting.energy.graph, query)
+    if mechanism is None or query in held or effects & set(world.told):
         return value, value
     return value, mechanism.mean(world.values, setting.beta).expand(value.shape)
 

@@ -6,6 +6,7 @@ from ebm_causal.learning.fitting import fit
 from ebm_causal.learning.implied import (
     average_effect,
     implied_strength,
+    index_strength,
     residual_variance,
     treatment_covariance,
 )
@@ -20,6 +21,7 @@ __all__ = [
     "fit",
     "fit_over_strengths",
     "implied_strength",
+    "index_strength",
     "residual_variance",
     "treatment_covariance",
 ]

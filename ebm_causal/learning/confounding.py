@@ -199,7 +199,9 @@ def _variance(objective: Objective, whitening: Tensor, slope: Tensor) -> float:
         maxiter=60,
     )
     variance = float(target @ solution)
-    if failed or not variance > 0:
+    if failed:
+        variance = float(slope @ torch.linalg.solve(objective.curvature(), slope))
+    if not variance > 0:
         raise ConvergenceError(
             f"the information about the effect is not positive (its inverse came out as {variance:.3g}): "
             "the covariates or the treatment leave the effect undetermined."

@@ -139,7 +139,8 @@ class LinearSensitivity:
 
         :math:`\alpha` is the decoder's Jacobian (x stands for Pred(x), as in the note), :math:`\delta` and
         :math:`\beta_y` the derivatives of the cost in its two arguments, :math:`\beta_z` that of R, and
-        :math:`\beta_x = 0`. The variance of z at each point is that of the prior.
+        :math:`\beta_x = 0`. The variance of z given x and y is one over the energy's curvature in z there, exact for
+        a linear-Gaussian energy; where the energy is not convex in z, the prior's.
 
         Args:
             energy: An energy with a mechanism of y given x and a latent, all of dimension one.
@@ -166,6 +167,7 @@ class LinearSensitivity:
             )
             cost = mechanism.cost(predicted, y)
             regularizer = regularizers_of(energy)[latent]
+            curvature = _curvature(cost + regularizer.term({latent: z}), z)
             slopes = {
                 "alpha_x": _slope(predicted, seen),
                 "alpha_z": _slope(predicted, z),
@@ -173,7 +175,8 @@ class LinearSensitivity:
                 "beta_y": _slope(cost, y),
                 "beta_z": _slope(regularizer.term({latent: z}), z),
             }
-        variance = regularizer.standard_deviation(1.0) ** 2
+        prior = regularizer.standard_deviation(1.0) ** 2
+        variance = np.where(curvature > 0, 1 / np.where(curvature > 0, curvature, 1.0), prior)
         return cls(**slopes, beta_x=np.zeros(rows), latent_variance=variance)
 
     def summary(self) -> pd.DataFrame:
@@ -233,6 +236,11 @@ def _slope(value: Tensor, of: Tensor) -> np.ndarray:
         return np.zeros(len(of))
     (slope,) = torch.autograd.grad(value.sum(), of, retain_graph=True, allow_unused=True)
     return np.zeros(len(of)) if slope is None else slope.detach().numpy()[:, 0]
+
+
+def _curvature(energy: Tensor, z: Tensor) -> np.ndarray:
+    (first,) = torch.autograd.grad(energy.sum(), z, create_graph=True)
+    return _slope(first, z)
 
 
 def _plain(value: Number) -> Number:

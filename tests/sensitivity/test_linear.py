@@ -78,7 +78,8 @@ def test_from_energy_takes_jacobians_at_points():
     np.testing.assert_allclose(found.delta, -residual / 0.25, rtol=1e-10)
     np.testing.assert_allclose(found.beta_y, residual / 0.25, rtol=1e-10)
     np.testing.assert_allclose(found.beta_z, 2 * z, rtol=1e-10)
-    assert found.latent_variance == pytest.approx(0.5)
+    curvature = (np.cos(z) ** 2 + residual * np.sin(z)) / 0.25 + 2.0
+    np.testing.assert_allclose(found.latent_variance, np.where(curvature > 0, 1 / curvature, 0.5), rtol=1e-10)
     assert set(found.summary().columns) == {"value", "sd"}
 
 
@@ -88,6 +89,7 @@ def test_a_mechanism_stands_for_the_decoder_too():
         mechanism + ec.GaussianRegularizer(1), {"x": 1.0, "y": 2.0, "z": 0.5}
     )
     assert (found.alpha_x[0], found.alpha_z[0], found.beta_z[0]) == (2.0, -3.0, 0.5)
+    assert found.latent_variance[0] == pytest.approx(1 / (9 + 1), rel=1e-12)
 
 
 @pytest.mark.parametrize(
