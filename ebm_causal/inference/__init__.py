@@ -3,7 +3,12 @@
 from ebm_causal.inference.arviz import chain_statistics, inference_data
 from ebm_causal.inference.arviz import version as arviz_version
 from ebm_causal.inference.collapsed import Objective, Optimum, maximize, whiten
-from ebm_causal.inference.marginal import MarginalLikelihood, refuse_undirected
+from ebm_causal.inference.marginal import (
+    MarginalLikelihood,
+    likelihood_of_given,
+    log_likelihood_of_given,
+    refuse_undirected,
+)
 from ebm_causal.inference.mcmc import ParameterDraws, sample_parameters
 from ebm_causal.inference.parameters import ParameterVector
 from ebm_causal.inference.posterior import Diagnostics, Posterior, draw_rows, sample
@@ -23,6 +28,8 @@ __all__ = [
     "chain_statistics",
     "draw_rows",
     "inference_data",
+    "likelihood_of_given",
+    "log_likelihood_of_given",
     "maximize",
     "refuse_undirected",
     "run_svi",

@@ -5,10 +5,20 @@ r"""The likelihood of data with the latents integrated out on a lattice: the col
 
 from collections.abc import Iterable, Mapping
 
+import networkx as nx
 import torch
 from torch import Tensor
 
-from ebm_causal.energies import Energy, Regularizer, mechanisms_of, normalized, prior_groups, undirected_of
+from ebm_causal.energies import (
+    Energy,
+    Regularizer,
+    like_of,
+    mechanisms_of,
+    normalized,
+    prior_groups,
+    unclamped,
+    undirected_of,
+)
 from ebm_causal.errors import ConvergenceError, EnergyError, IdentificationError
 from ebm_causal.gibbs import Restriction, log_partition, restrict
 from ebm_causal.sampling import Lattice, adapt_lattice
@@ -79,7 +89,7 @@ class MarginalLikelihood:
             rows = torch.cat(
                 [lattice.log_partition(block(lattice.points)) for block, lattice in self._blocks]
             )
-        rows = rows - self._log_prior_normalizer()
+        rows = rows - self.log_prior_normalizer()
         bad = (~rows.detach().isfinite()).nonzero().flatten().tolist()
         if bad:
             raise ConvergenceError(
@@ -99,16 +109,61 @@ class MarginalLikelihood:
         present, self._blocks = self._blocks, blocks or []
         return present
 
-    def _log_prior_normalizer(self) -> Tensor:
+    def log_prior_normalizer(self) -> Tensor:
+        """The log normalizers of all priors, which each row's likelihood is less."""
         like = self.whole.like
         total = like.new_zeros(())
         for prior in self._priors:
-            (first, *more) = prior.factors.values()
-            if isinstance(first, Regularizer) and not more:
-                total = total + first.log_normalizer(self.beta, like)
-            else:
-                total = total + log_partition(prior, tuple(prior.variables), beta=self.beta).value
+            total = total + _log_normalizer(prior, self.beta, like)
         return total
+
+
+def likelihood_of_given(
+    energy: Energy, given: Mapping[str, object], beta: float = 1.0
+) -> MarginalLikelihood | None:
+    """The likelihood of some variables alone, all their other causes integrated out.
+
+    What they cause integrates to one and is left out.
+
+    Args:
+        energy: An energy of mechanisms and regularizers.
+        given: Rows of the variables; what the energy holds clamped counts too.
+        beta: The inverse temperature.
+
+    Returns:
+        The likelihood of those with a mechanism and their causes; None where no mechanism is theirs.
+
+    Raises:
+        EnergyError: If no lattice serves the causes that are not given.
+    """
+    whole, held = unclamped(energy), {**given, **energy.clamped}
+    mechanisms, graph = mechanisms_of(whole), whole.graph
+    told = [name for name in held if name in mechanisms]
+    if not told:
+        return None
+    near = set(told).union(*(nx.ancestors(graph, name) for name in told))
+    priors = [group for group in prior_groups(whole) if near & set(group.variables)]
+    laws = [mechanism for name, mechanism in mechanisms.items() if name in near]
+    part = Energy([*laws, *(factor for group in priors for factor in group.factors.values())])
+    part.learn_dims_of(energy)
+    data = {name: value for name, value in held.items() if name in part.variables}
+    return MarginalLikelihood(part, data, [name for name in part.variables if name not in data], beta)
+
+
+def log_likelihood_of_given(energy: Energy, given: Mapping[str, object], beta: float = 1.0) -> Tensor:
+    """The log density of what is given, per row or one for all rows; the density of the rest is less this.
+
+    Raises:
+        EnergyError: If no lattice serves the causes that are not given.
+    """
+    part, held = likelihood_of_given(energy, given, beta), {**given, **energy.clamped}
+    total = part.log_likelihood() if part is not None else like_of(energy).new_zeros(1)
+    counted = set(part.energy.variables) if part is not None else set()
+    for prior in prior_groups(unclamped(energy)):
+        if set(prior.variables) <= set(held) - counted:
+            rows = restrict(prior, (), {name: held[name] for name in prior.variables}, beta).given
+            total = total - prior.reduced(rows, beta) - _log_normalizer(prior, beta, total)
+    return total
 
 
 def refuse_undirected(energy: Energy) -> None:
@@ -125,6 +180,13 @@ def refuse_undirected(energy: Energy) -> None:
             "parameters, so that maximizing the raw sum would not be maximum likelihood. Write the factors on "
             "observed variables as Mechanisms."
         )
+
+
+def _log_normalizer(prior: Energy, beta: float, like: Tensor) -> Tensor:
+    (first, *more) = prior.factors.values()
+    if isinstance(first, Regularizer) and not more:
+        return first.log_normalizer(beta, like)
+    return log_partition(prior, tuple(prior.variables), beta=beta).value
 
 
 def _checked_priors(energy: Energy, latents: tuple[str, ...]) -> tuple[Energy, ...]:

@@ -1,7 +1,7 @@
 r"""Fisher information: the variance of the score, latents integrated out."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import pandas as pd
@@ -92,6 +92,7 @@ def fisher_information(
     data: Mapping[str, object] | None = None,
     beta: float = 1.0,
     draws: int | None = None,
+    rows: int | None = None,
     seed: int = 0,
 ) -> FisherInformation:
     r"""The Fisher information of parameters in the density of ``over`` given ``given``.
@@ -102,8 +103,8 @@ def fisher_information(
     of the complete score (Fisher's identity), and the information is complete minus missing (Louis).
     Mechanisms are locally normalized; an energy with plain factors is normalized as a whole. ``expected``
     is exact on a lattice or by enumeration; with ``draws`` it is simulated, which serves any number of
-    rows and variables. ``observed`` is minus the Hessian of the log density at the data, and may be
-    indefinite. Summed over rows.
+    rows and variables (where what is ``given`` has causes among the latents, these are drawn given it).
+    ``observed`` is minus the Hessian of the log density at the data, and may be indefinite. Summed over rows.
 
     Args:
         energy: The energy at the parameters in question.
@@ -114,6 +115,7 @@ def fisher_information(
         data: For ``observed``: the values of ``over``.
         beta: The inverse temperature.
         draws: Simulated data sets for ``expected``; None for the exact one.
+        rows: How many rows alike there are, where ``given`` holds one row or none.
         seed: For ``draws``.
 
     Returns:
@@ -122,6 +124,7 @@ def fisher_information(
     Raises:
         ArgumentError: If a name is not a parameter, the kind is unknown, or data are missing.
         EnergyError: If the energy does not use a parameter, or no exact method serves (then give ``draws``).
+        ConvergenceError: If the causes of what is given cannot be drawn.
 
     Example:
         >>> import ebm_causal as ec, torch
@@ -136,6 +139,7 @@ def fisher_information(
     if kind not in ("expected", "observed"):
         raise ArgumentError(f"kind must be 'expected' or 'observed'; got {kind!r}.")
     question = _question(energy, wrt, (as_names(over), dict(given or {})), beta)
+    question = replace(question, rows=rows)
     if kind == "observed":
         if not data:
             raise ArgumentError("the observed information needs data={...} with the values of over.")

@@ -10,9 +10,15 @@ from torch import Tensor
 
 from ebm_causal.calculus import hessian
 from ebm_causal.energies import Energy
-from ebm_causal.errors import ArgumentError, EnergyError
+from ebm_causal.errors import ArgumentError, ConvergenceError, EnergyError
 from ebm_causal.gibbs import GibbsDensity, Restriction, pyro_model, restrict
-from ebm_causal.inference import MarginalLikelihood, ParameterVector
+from ebm_causal.inference import (
+    MarginalLikelihood,
+    ParameterVector,
+    draw_rows,
+    likelihood_of_given,
+    log_likelihood_of_given,
+)
 from ebm_causal.sampling import Lattice, adapt_lattice
 from ebm_causal.shapes import common_rows
 from ebm_causal.uncertainty.scores import parameter_jacobian, unused_parameters
@@ -35,6 +41,7 @@ class Question:
         parameters: The parameters.
         warm: Whether beta is one of them, in the last place.
         global_normalizer: Whether the density is normalized as a whole.
+        rows: How many rows there are where what is given holds one or none; None for what it holds.
     """
 
     energy: Energy
@@ -45,6 +52,7 @@ class Question:
     parameters: ParameterVector
     warm: bool
     global_normalizer: bool
+    rows: int | None = None
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -60,6 +68,9 @@ def expected_information(question: Question) -> Parts:
     outer = restrict(question.energy, (*question.over, *question.latents), question.given, question.beta)
     outcomes = _outcomes(question, outer)
     rows, points = outer.rows, len(outcomes.points)
+    times = (
+        _repeated(outer, 1 if question.rows is None else question.rows).rows / rows
+    )  # rows alike tell as much each
     given = {
         k: v.expand(rows, *v.shape[1:]).repeat(points, *[1] * (v.ndim - 1)) for k, v in outer.given.items()
     }
@@ -70,31 +81,31 @@ def expected_information(question: Question) -> Parts:
     marginal = (weights[..., None] * scores).sum(0).reshape(points, rows, -1)
     mass = outcomes.weights()[..., None]
     centered = marginal - (mass * marginal).sum(0)
-    information = torch.einsum("jri,jrk,jr->ik", centered, centered, mass[..., 0])
+    information = times * torch.einsum("jri,jrk,jr->ik", centered, centered, mass[..., 0])
     if inner is None:
         return information, information, None
     spread = scores - (weights[..., None] * scores).sum(0)
     joint = weights * mass[..., 0].reshape(-1)
-    return information, information + torch.einsum("kni,knj,kn->ij", spread, spread, joint), None
+    return information, information + times * torch.einsum("kni,knj,kn->ij", spread, spread, joint), None
 
 
 def observed_information(question: Question, data: Mapping[str, object]) -> Parts:
     """At the data: minus the Hessian of the log density, and of the complete one averaged over the latents."""
     values = {**question.given, **data}
+    if question.rows is not None:
+        raise ArgumentError("the observed information has the rows of its data; leave rows out.")
     if question.warm:
         raise ArgumentError("the observed information takes parameters; beta is served by kind='expected'.")
     if not question.global_normalizer:
         likelihood = MarginalLikelihood(question.energy, values, question.latents, question.beta)
         tensors, names = question.parameters.tensors, question.parameters.names
-        total = likelihood.log_likelihood().sum()
-        unused_parameters(total, names, tensors)
-        complete = (
-            torch.stack([_complete_term(b, lattice) for b, lattice in likelihood.lattices()]).sum()
-            if question.latents
-            else None
-        )
-        information = -hessian(total, tensors)
-        return information, information if complete is None else -hessian(complete, tensors), None
+        joint = likelihood.log_likelihood()
+        unused_parameters(joint, names, tensors)
+        known = log_likelihood_of_given(question.energy, question.given, question.beta).expand(joint.shape)
+        information = -hessian((joint - known).sum(), tensors)
+        if not question.latents:
+            return information, information, None
+        return information, -hessian(_complete_log_density(likelihood) - known.sum(), tensors), None
     return _observed_globally(question, values)
 
 
@@ -105,13 +116,18 @@ def simulated_information(question: Question, draws: int, seed: int) -> Parts:
     if draws < 1:
         raise ArgumentError(f"draws must be positive; got {draws}.")
     names = (*question.over, *question.latents)
-    rows = restrict(question.energy, names, question.given, question.beta)
+    rows = _repeated(
+        restrict(question.energy, names, question.given, question.beta),
+        1 if question.rows is None else question.rows,
+    )
     size = len(question.parameters)
     total, squares, each = torch.zeros(size, size), torch.zeros(size, size), max(1, TOGETHER // rows.rows)
     for start in range(0, draws, each):
         values = _simulated(question, rows, min(each, draws - start), seed + start)
-        likelihood = MarginalLikelihood(question.energy, values, question.latents, question.beta)
-        scores = parameter_jacobian(likelihood.log_likelihood(), question.parameters.tensors)
+        joint = MarginalLikelihood(question.energy, values, question.latents, question.beta).log_likelihood()
+        given = {name: values[name] for name in question.given}
+        known = log_likelihood_of_given(question.energy, given, question.beta).expand(joint.shape)
+        scores = parameter_jacobian(joint - known, question.parameters.tensors)
         total, squares = total + scores.mT @ scores, squares + (scores**2).mT @ scores**2
     count = rows.rows * draws
     variance = (squares / count - (total / count) ** 2) * count / max(count - 1, 1)
@@ -127,8 +143,38 @@ def _simulated(question: Question, rows: Restriction, copies: int, seed: int) ->
     model = pyro_model(question.energy, beta=question.beta, rows=rows.rows * copies)
     with torch.no_grad(), torch.random.fork_rng(devices=[]), pyro.get_param_store().scope():
         torch.manual_seed(seed)
-        drawn = model(**given)
+        drawn = model(**given, **_causes_of_given(question, rows, copies))
     return {**given, **{name: drawn[name] for name in question.over}}
+
+
+def _causes_of_given(question: Question, rows: Restriction, copies: int) -> dict[str, Tensor]:
+    """Draws of what the given variables tell about, from its density given them."""
+    part = likelihood_of_given(
+        question.energy, {name: rows.given[name] for name in question.given}, question.beta
+    )
+    if part is None or not part.latents:
+        return {}
+    generator = torch.Generator().manual_seed(int(torch.randint(2**62, ())))
+    points, failed = draw_rows(part.whole, copies * rows.rows // part.rows, generator)
+    if failed:
+        raise ConvergenceError(
+            f"the causes of {list(question.given)} cannot be drawn in rows {list(failed[:5])}: their density there "
+            "did not pass the lattice's self-check."
+        )
+    return {name: value.flatten(0, 1) for name, value in part.whole.split(points).items()}
+
+
+def _repeated(restriction: Restriction, rows: int) -> Restriction:
+    """The same density for so many rows.
+
+    Raises:
+        ArgumentError: If it has rows of its own.
+    """
+    if rows < 1 or (rows > 1 and restriction.rows > 1):
+        raise ArgumentError(
+            f"rows={rows} must be positive, and serves where given holds one row or none; it holds {restriction.rows}."
+        )
+    return replace(restriction, rows=max(rows, restriction.rows))
 
 
 def _outcomes(question: Question, outer: Restriction) -> Lattice:
@@ -182,8 +228,10 @@ def _complete_scores(
     return -parameter_jacobian(reduced, tensors), weights.expand(reduced.shape)
 
 
-def _complete_term(block: Restriction, lattice: Lattice) -> Tensor:
-    return -(lattice.weights() * block(lattice.points)).sum()
+def _complete_log_density(likelihood: MarginalLikelihood) -> Tensor:
+    """Summed over rows, averaged over the latents at the parameters of the moment."""
+    terms = [-(lattice.weights() * block(lattice.points)).sum() for block, lattice in likelihood.lattices()]
+    return torch.stack(terms).sum() - likelihood.rows * likelihood.log_prior_normalizer()
 
 
 def _observed_globally(question: Question, values: Mapping[str, object]) -> Parts:
