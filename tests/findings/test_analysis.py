@@ -119,6 +119,8 @@ def test_a_binary_outcome_and_no_covariates_are_served():
     frame = pd.DataFrame({"t": t, "y": (generator.uniform(size=400) < 0.3 + 0.3 * t).astype(int)})
     findings = ec.analyze(ec.CausalTable(frame, "t", "y"), strengths=4)
     assert findings.sensitivity["benchmarks"] == []
+    assert findings.sensitivity["implied"]["quantities"] == []
+    assert "log-odds index for y" in findings.sensitivity["implied"]["text"]
     naive, latent = (by_method(findings)[name]["estimate"] for name in ("naive", "latent_do"))
     assert latent == pytest.approx(naive, abs=0.1)
 
@@ -153,6 +155,54 @@ def test_names_that_are_html_are_text_in_every_page():
     findings = ec.analyze(ec.CausalTable(frame, *frame.columns[:2]), strengths=4)
     assert "<b>dose" not in findings.to_html()
     assert "&lt;b&gt;dose" in findings.to_html()
+
+
+def test_a_benchmark_that_turns_the_sign_is_fragile():
+    generator = np.random.default_rng(0)
+    w, a, b = generator.normal(size=(3, 2000))
+    t = 0.75 * w + a
+    frame = pd.DataFrame({"t": t, "y": 0.6 * t + 0.42 * w + b, "w": w})
+    findings = ec.analyze(ec.CausalTable(frame, "t", "y", ["w"]), strength=(0.01, 0.01), strengths=4)
+    once = next(row for row in findings.sensitivity["benchmarks"] if row["multiple"] == 1)
+    assert once["upper"] < 0 < findings.sensitivity["estimate"]
+    assert findings.verdict["answer"] == "fragile"
+
+
+def test_without_covariates_nothing_is_robust():
+    generator = np.random.default_rng(1)
+    w, a, b = generator.normal(size=(3, 800))
+    t = (w + a > 0).astype(int)
+    findings = ec.analyze(
+        ec.CausalTable(pd.DataFrame({"t": t, "y": 1.5 * w + 0.5 * b}), "t", "y"), strengths=4
+    )
+    assert findings.verdict["answer"] == "fragile"
+    assert "no covariate to say" in findings.verdict["text"]
+
+
+def test_a_covariate_too_strong_to_bound_gives_the_strongest_prior():
+    generator = np.random.default_rng(2)
+    w, a, b = generator.normal(size=(3, 500))
+    t = 1.2 * w + a
+    frame = pd.DataFrame({"t": t, "y": t + 6 * w + b, "w": w})
+    findings = ec.analyze(ec.CausalTable(frame, "t", "y", ["w"]), strengths=4)
+    prior = findings.sensitivity["implied"]["prior"]
+    assert prior["treatment"].endswith("mean 0.5")
+    assert prior["outcome"].endswith("mean 0.5")
+
+
+def test_a_graph_without_an_effect_gives_no_verdict_on_one():
+    table = linear_world(200, covariates=1, seed=2).table()
+    covariate = table.covariates[0]
+    graph = ec.CausalGraph([(covariate, "treatment"), (covariate, "outcome")])
+    findings = ec.analyze(table, graph=graph, strengths=4)
+    assert findings.verdict["answer"] is None
+    assert "the effect is zero whatever the data say" in findings.verdict["text"]
+
+
+def test_a_student_t_that_would_move_the_mean_is_not_taken():
+    findings = ec.analyze(ec.load_dataset("nhefs"), strengths=2)
+    assert any("would move the effect by 1.4 standard errors" in w for w in findings.diagnostics["warnings"])
+    assert by_method(findings)["regression"]["estimate"] == pytest.approx(3.4626218292, abs=5e-10)
 
 
 @pytest.mark.slow

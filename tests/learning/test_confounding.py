@@ -11,7 +11,14 @@ import ebm_causal as ec
 from ebm_causal.data import linear_world
 from ebm_causal.energies import Strength, confounded_energy, strengths_of
 from ebm_causal.errors import ArgumentError
-from ebm_causal.learning import HELD, StrengthPrior, average_effect, fit_over_strengths, implied_strength
+from ebm_causal.learning import (
+    HELD,
+    StrengthPrior,
+    average_effect,
+    fit_over_strengths,
+    implied_strength,
+    index_strength,
+)
 
 PRIOR = StrengthPrior(treatment=0.2, outcome=0.15)
 
@@ -138,6 +145,21 @@ def test_a_binary_outcome_has_an_average_difference_of_chances():
     fit, _ = fitted(table, Strength(treatment=0.0, outcome=0.0), binary_outcome=True)
     naive = ec.adjust(table, "naive").estimate
     assert float(average_effect(fit.energy, fit.data).detach()) == pytest.approx(naive, abs=1e-4)
+
+
+def test_an_index_strength_gives_the_linear_strength_that_was_asked_for():
+    chances = np.random.default_rng(0).uniform(0.1, 0.9, size=4000)
+    left = float((chances * (1 - chances)).mean())
+    share = index_strength(chances, left, 0.05, most=0.9)
+    generator = np.random.default_rng(1)
+    index = np.log(chances / (1 - chances)) / np.sqrt(1 - share)
+    z = generator.normal(size=(500, 4000))
+    chance = 1 / (1 + np.exp(-(index + np.pi / np.sqrt(3 / (share / (1 - share))) * z)))
+    assert (z * chance).mean() ** 2 / left == pytest.approx(0.05, rel=0.02)
+
+
+def test_a_linear_strength_out_of_reach_gives_the_most():
+    assert index_strength(np.full(10, 0.01), 0.0099, 0.5, most=0.6) == 0.6
 
 
 @pytest.mark.parametrize("mean", [0.0, 1.0, -0.1])
