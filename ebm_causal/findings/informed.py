@@ -71,11 +71,10 @@ def fisher_section(table: CausalTable, hidden: Hidden, seed: int) -> dict[str, A
 def _information(energy: Energy, table: CausalTable, hidden: Hidden, seed: int) -> FisherInformation:
     """The expected information of all parameters, strengths included, by data drawn from the energy."""
     fit, draws = hidden.fit, -(-FEWEST_ROWS // table.rows)
-    given = {"w": fit.data["w"]} if "w" in fit.data else None
-    if given is not None:
+    if "w" in fit.data:
+        given = {"w": fit.data["w"]}
         return fisher_information(energy, over=("t", "y"), given=given, beta=fit.beta, draws=draws, seed=seed)
-    observed = {"t": fit.data["t"], "y": fit.data["y"]}
-    return fisher_information(energy, over=("t", "y"), kind="observed", data=observed, beta=fit.beta)
+    return fisher_information(energy, over=("t", "y"), beta=fit.beta, draws=draws, rows=table.rows, seed=seed)
 
 
 def _open_directions(found: FisherInformation) -> list[tuple[float, Tensor]]:
