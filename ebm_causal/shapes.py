@@ -1,9 +1,11 @@
 """The shapes of named values: a tensor's last dimensions are the variable's, those before are a batch."""
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor
 
@@ -113,3 +115,34 @@ def common_rows(values: Mapping[str, Tensor]) -> int:
     if len(set(counts.values())) > 1:
         raise EnergyError(f"variables must have the same number of rows; got {counts}.")
     return next(iter(counts.values()), 1)
+
+
+def by_name(data: Mapping[str, object] | pd.DataFrame, wanted: Iterable[str]) -> dict[str, object]:
+    """Values by variable, of a mapping as it is, or of a frame.
+
+    Args:
+        data: By name; or a frame with a column per variable, or columns ``name[0]``, ``name[1]``, ... for a
+            variable of several dimensions. Columns of a frame that are not wanted are left alone.
+        wanted: The variables to look for in a frame.
+
+    Returns:
+        What was found; a variable without columns is not in it.
+
+    Raises:
+        EnergyError: If the numbered columns of a variable do not run from zero without a gap.
+    """
+    if not isinstance(data, pd.DataFrame):
+        return dict(data)
+    found: dict[str, object] = {}
+    for name in wanted:
+        numbered = [
+            column for column in data.columns if re.fullmatch(rf"{re.escape(name)}\[\d+\]", str(column))
+        ]
+        ordered = [f"{name}[{i}]" for i in range(len(numbered))]
+        if name in data.columns:
+            found[name] = data[name].to_numpy()
+        elif numbered and set(ordered) == set(numbered):
+            found[name] = data[ordered].to_numpy()
+        elif numbered:
+            raise EnergyError(f"the columns of {name!r} must be {ordered}; got {sorted(map(str, numbered))}.")
+    return found

@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
+import pandas as pd
 import torch
 from torch import Tensor
 from torch.distributions import biject_to, constraints
@@ -20,7 +21,7 @@ from ebm_causal.energies import (
 )
 from ebm_causal.errors import EnergyError
 from ebm_causal.sampling import Lattice, adapt_lattice
-from ebm_causal.shapes import as_names, as_rows, check_beta, common_rows
+from ebm_causal.shapes import as_names, as_rows, by_name, check_beta, common_rows
 
 BLOCK = 200_000  # points times rows that are evaluated at once: stays in cache, and memory stays flat
 MOST_STATES = 65_536
@@ -158,15 +159,16 @@ class Restriction:
 
 
 def restrict(
-    energy: Energy, over: str | Iterable[str], given: Mapping[str, object] | None, beta: float
+    energy: Energy, over: str | Iterable[str], given: Mapping[str, object] | pd.DataFrame | None, beta: float
 ) -> Restriction:
-    """Check names and shapes, and hold what is given.
+    """Check names and shapes, and hold what is given; of a frame, the columns of what is not in ``over``.
 
     Raises:
         EnergyError: If a variable is unknown, in both, in neither, or of the wrong shape, or data are not finite.
         ArgumentError: If beta is not positive.
     """
-    names, held, known = as_names(over), dict(given or {}), energy.variables
+    names, known = as_names(over), energy.variables
+    held = by_name({} if given is None else given, [name for name in known if name not in names])
     for name in [*names, *held]:
         if name not in known:
             raise EnergyError(f"unknown variable {name!r}; the energy's variables are {list(known)}.")
@@ -210,9 +212,6 @@ def _check_terms(restriction: Restriction) -> None:
 
 def _inside(variable: Variable) -> float:
     """A number within the support."""
-    values = values_of(variable)
-    if values is not None:
-        return values[0]
     values = values_of(variable)
     if values is not None:
         return values[0]

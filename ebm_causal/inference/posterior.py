@@ -1,5 +1,6 @@
 """Draws of latents given rows, with their diagnostics, for ArviZ."""
 
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -71,7 +72,7 @@ class Posterior:
 def sample(
     energy: Energy,
     over: str | Iterable[str] = "z",
-    given: Mapping[str, object] | None = None,
+    given: Mapping[str, object] | pd.DataFrame | None = None,
     beta: float = 1.0,
     *,
     draws: int = 1000,
@@ -82,12 +83,13 @@ def sample(
     r"""Draw from :math:`p(z \mid \text{given}) \propto e^{-\beta E}`, every row at once.
 
     Independent stratified draws from a lattice that is adapted to each row, for one or two real
-    dimensions, and exact draws for finite variables: no chain that could miss a mode.
+    dimensions, and exact draws for finite variables: no chain that could miss a mode. A lattice that does
+    not pass its self-check, as where the density cannot be normalized, is warned about.
 
     Args:
         energy: The energy, taken as the raw sum of its factors.
         over: What to draw; every other variable is given.
-        given: Rows of the others; None means one row.
+        given: Rows of the others, by name or as a frame; None means one row.
         beta: The inverse temperature.
         draws: Draws per chain.
         chains: Kept for comparison with chains; draws are independent between and within them.
@@ -123,9 +125,22 @@ def sample(
     for name, value in restriction.split(points).items():
         shuffled = value[torch.randperm(draws * chains, generator=generator)]
         values[name] = shuffled.reshape(chains, draws, *value.shape[1:])
-    note = f"rows {list(failed[:5])} did not pass the lattice's self-check: not normalizable, or modes too narrow."
-    diagnostics = Diagnostics(method=served, failed=failed, warnings=(note,) if failed else ())
+    notes = _notes(restriction.over, failed)
+    for note in notes:
+        warnings.warn(note, stacklevel=2)
+    diagnostics = Diagnostics(method=served, failed=failed, warnings=notes)
     return Posterior(values=values, diagnostics=diagnostics, beta=restriction.beta)
+
+
+def _notes(over: tuple[str, ...], failed: tuple[int, ...]) -> tuple[str, ...]:
+    if not failed:
+        return ()
+    note = (
+        f"the lattice over {list(over)} did not pass its self-check in {len(failed)} rows, the first "
+        f"{list(failed[:5])}: the density there is not normalizable, or has modes too narrow to resolve, and "
+        "the draws of these rows are not to be trusted."
+    )
+    return (note,)
 
 
 def draw_rows(

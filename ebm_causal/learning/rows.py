@@ -1,6 +1,5 @@
 """Data of a fit: a mapping or a DataFrame, as rows of each variable."""
 
-import re
 from collections.abc import Mapping
 
 import pandas as pd
@@ -8,7 +7,7 @@ from torch import Tensor
 
 from ebm_causal.energies import Energy, like_of
 from ebm_causal.errors import EnergyError
-from ebm_causal.shapes import as_rows, common_rows
+from ebm_causal.shapes import as_rows, by_name, common_rows
 
 
 def rows_of(
@@ -30,7 +29,7 @@ def rows_of(
             the variable's support.
     """
     wanted = [name for name in energy.variables if name not in latents]
-    given = _from_frame(data, wanted) if isinstance(data, pd.DataFrame) else dict(data)
+    given = by_name(data, wanted)
     for name in given:
         if name not in wanted:
             what = "is latent" if name in latents else "is not a variable of the energy"
@@ -48,19 +47,3 @@ def rows_of(
     if not rows or common_rows(rows) < 1:
         raise EnergyError("a fit needs data: got no rows.")
     return rows
-
-
-def _from_frame(frame: pd.DataFrame, wanted: list[str]) -> dict[str, object]:
-    found: dict[str, object] = {}
-    for name in wanted:
-        numbered = [
-            column for column in frame.columns if re.fullmatch(rf"{re.escape(name)}\[\d+\]", str(column))
-        ]
-        ordered = [f"{name}[{i}]" for i in range(len(numbered))]
-        if name in frame.columns:
-            found[name] = frame[name].to_numpy()
-        elif numbered and set(ordered) == set(numbered):
-            found[name] = frame[ordered].to_numpy()
-        elif numbered:
-            raise EnergyError(f"the columns of {name!r} must be {ordered}; got {sorted(map(str, numbered))}.")
-    return found

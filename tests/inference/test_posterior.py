@@ -1,6 +1,7 @@
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -56,9 +57,21 @@ def test_to_arviz_summary_and_repr():
 
 def test_rows_that_fail_are_named():
     energy = ec.energy(lambda y, z: (y * z**2).sum(-1), y=1, z=1)
-    posterior = ec.sample(energy, over="z", given={"y": [[1.0], [0.0]]}, draws=10)
+    with pytest.warns(
+        UserWarning, match=r"over \['z'\] did not pass its self-check in 1 rows, the first \[1\]"
+    ) as told:
+        posterior = ec.sample(energy, over="z", given={"y": [[1.0], [0.0]]}, draws=10)
+    assert len(told) == 1
     assert posterior.diagnostics.failed == (1,)
-    assert "rows [1] did not pass the lattice's self-check" in posterior.diagnostics.warnings[0]
+    assert posterior.diagnostics.warnings == (str(told[0].message),)
+
+
+def test_rows_may_come_as_a_frame():
+    frame = pd.DataFrame({"y[0]": Y[:, 0].numpy(), "y[1]": Y[:, 1].numpy(), "other": "text"})
+    by_frame, by_name = (
+        ec.sample(linear(), given=given, draws=20).values["z"] for given in (frame, {"y": Y})
+    )
+    assert torch.equal(by_frame, by_name)
 
 
 def test_counts_and_methods_that_do_not_serve():
