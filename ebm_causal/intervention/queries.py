@@ -2,8 +2,10 @@
 
 import math
 from collections.abc import Mapping
+from typing import TypeAlias
 
 import networkx as nx
+import pandas as pd
 import torch
 from torch import Tensor
 
@@ -16,6 +18,7 @@ from ebm_causal.intervention.surgery import held_rows, refuse_undirected_surgery
 from ebm_causal.intervention.worlds import ENERGY, Imagined, Setting, causes, check_query, evaluate, imagine
 
 Data = Mapping[str, object]
+Rows: TypeAlias = Mapping[str, object] | pd.DataFrame
 DEFAULT_DRAWS = 10_000
 FEWEST_EFFECTIVE = 20.0
 NONE_BY_CONSTRUCTION = (
@@ -29,7 +32,7 @@ def interventional(
     energy: Energy,
     do: Data,
     query: str = "y",
-    data: Data | None = None,
+    data: Rows | None = None,
     *,
     draws: int = DEFAULT_DRAWS,
     beta: float = 1.0,
@@ -47,7 +50,8 @@ def interventional(
         energy: A sum of mechanisms and regularizers.
         do: What is set, by name; numbers make one row, ``[rows, dim]`` as many.
         query: A variable, or ``energy``: the sum of all factors but the mechanisms of what is set.
-        data: Rows of all that is not latent; needed where a variable has neither mechanism nor prior.
+        data: Rows of all that is not latent, by name or as a DataFrame; needed where a variable has neither
+            mechanism nor prior.
         draws: How many worlds.
         beta: The inverse temperature.
         seed: The same seed gives the same draws.
@@ -82,7 +86,7 @@ def observational(
     energy: Energy,
     given: Data,
     query: str = "y",
-    data: Data | None = None,
+    data: Rows | None = None,
     *,
     draws: int = DEFAULT_DRAWS,
     beta: float = 1.0,
@@ -131,7 +135,7 @@ def confounding_gap(
     energy: Energy,
     *,
     query: str = "y",
-    data: Data | None = None,
+    data: Rows | None = None,
     draws: int = DEFAULT_DRAWS,
     beta: float = 1.0,
     seed: int = 0,
@@ -217,7 +221,7 @@ def _moral(cut: nx.DiGraph, held: tuple[str, ...], query: str) -> nx.Graph:
     return nx.moral_graph(cut.subgraph(kept))
 
 
-def _seen(setting: Setting, data: Data | None, held: Mapping[str, Tensor]) -> tuple[Imagined, str]:
+def _seen(setting: Setting, data: Rows | None, held: Mapping[str, Tensor]) -> tuple[Imagined, str]:
     start = _from_posterior(setting, held) if data is None else None
     if start is not None:
         world = imagine(setting, start, held, {})

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import networkx as nx
+import pandas as pd
 import torch
 from torch import Tensor
 
@@ -80,7 +81,7 @@ class Setting:
 
 
 def causes(
-    setting: Setting, data: Mapping[str, object] | None, held: Mapping[str, Tensor]
+    setting: Setting, data: Mapping[str, object] | pd.DataFrame | None, held: Mapping[str, Tensor]
 ) -> dict[str, Tensor]:
     r"""Draws ``[draws, 1, dim]`` of everything that no mechanism explains.
 
@@ -183,7 +184,7 @@ def _depends_on_draws(
     return any(parent in start or values[parent].shape[0] > 1 for parent in mechanism.parents)
 
 
-def _from_rows(setting: Setting, data: Mapping[str, object]) -> dict[str, Tensor]:
+def _from_rows(setting: Setting, data: Mapping[str, object] | pd.DataFrame) -> dict[str, Tensor]:
     latents = latents_of(setting.energy)
     whole = restrict(setting.energy, latents, data, setting.beta)
     rows, draws = whole.rows, setting.draws

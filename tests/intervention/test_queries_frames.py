@@ -41,17 +41,17 @@ def frame_of(rows):
         lambda data: ec.confounding_gap(covariate_world(), x=1.0, data=data, draws=500),
     ],
 )
-def test_a_frame_gives_what_its_columns_give(unchecked, ask):
+def test_a_frame_gives_what_its_columns_give(ask):
     rows = drawn_rows()
     assert torch.equal(ask(frame_of(rows)).mean, ask(rows).mean)
 
 
-def test_columns_with_a_gap(unchecked):
+def test_columns_with_a_gap():
     frame = frame_of(drawn_rows()).rename(columns={"w[1]": "w[2]"})
     with pytest.raises(EnergyError, match=r"the columns of 'w' must be \['w\[0\]', 'w\[1\]'\]; got"):
         ec.interventional(covariate_world(), do={"x": 1.0}, data=frame)
 
 
-def test_a_frame_without_a_column(unchecked):
+def test_a_frame_without_a_column():
     with pytest.raises(EnergyError, match="'y' is neither in over nor in given"):
         ec.interventional(covariate_world(), do={"x": 1.0}, data=frame_of(drawn_rows()).drop(columns="y"))

@@ -40,7 +40,9 @@ def test_a_variable_without_a_law():
 
 
 def test_too_few_draws():
-    with pytest.raises(EnergyError, match="draws must be at least two, for a Monte Carlo error; got 1"):
+    with pytest.raises(
+        EnergyError, match="draws must be a whole number, at least two for a Monte Carlo error; got 1"
+    ):
         ec.interventional(world(), do={"x": 1.0}, draws=1)
 
 
