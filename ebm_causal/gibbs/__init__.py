@@ -1,7 +1,8 @@
 """Gibbs-Boltzmann: densities, free energies and partition functions of energies, and energies as Pyro models."""
 
 from ebm_causal.gibbs.density import GibbsDensity
-from ebm_causal.gibbs.free_energies import Estimate, free_energy
+from ebm_causal.gibbs.estimates import Estimate
+from ebm_causal.gibbs.free_energies import free_energy
 from ebm_causal.gibbs.minimization import Minimum, minimize, minimum_free_energy
 from ebm_causal.gibbs.models import ConditionalLaw, pyro_model, site_law
 from ebm_causal.gibbs.partition import log_partition

@@ -13,7 +13,8 @@ from torch.distributions import constraints
 
 from ebm_causal.energies import Energy, LinearGaussianEnergy
 from ebm_causal.errors import EnergyError
-from ebm_causal.gibbs.free_energies import Estimate, exactly, log_integral
+from ebm_causal.gibbs.estimates import Estimate
+from ebm_causal.gibbs.quadrature import exactly, log_integral
 from ebm_causal.gibbs.restriction import latents_left, restrict
 from ebm_causal.sampling import Lattice, adapt_lattice
 from ebm_causal.shapes import as_names, refuse_non_finite

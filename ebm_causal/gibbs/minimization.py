@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ebm_causal.energies import Energy
 from ebm_causal.errors import ArgumentError
-from ebm_causal.gibbs.free_energies import Estimate
+from ebm_causal.gibbs.estimates import Estimate
 from ebm_causal.gibbs.restriction import Restriction, restrict
 from ebm_causal.gibbs.searching import search
 

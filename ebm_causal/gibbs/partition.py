@@ -4,7 +4,9 @@ from collections.abc import Iterable, Mapping
 
 from ebm_causal.energies import Energy
 from ebm_causal.errors import ArgumentError
-from ebm_causal.gibbs.free_energies import Estimate, Method, exactly, log_integral
+from ebm_causal.gibbs.estimates import Estimate
+from ebm_causal.gibbs.free_energies import Method
+from ebm_causal.gibbs.quadrature import exactly, log_integral
 from ebm_causal.gibbs.restriction import restrict
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ebm_causal.energies import Energy, LocalNormalizer
 from ebm_causal.errors import EnergyError
-from ebm_causal.gibbs.free_energies import log_integral
+from ebm_causal.gibbs.quadrature import log_integral
 from ebm_causal.gibbs.restriction import Restriction, restrict
 
 STEP = 0.03  # of the logarithm of the temperature, in the differences below
