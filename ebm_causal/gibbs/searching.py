@@ -8,16 +8,17 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.distributions import constraints
 
-from ebm_causal.energies import regularizers_of
 from ebm_causal.errors import ConvergenceError, EnergyError
+from ebm_causal.gibbs.modes import NEWTON_UP_TO, Modes, find_modes, only_rows
 from ebm_causal.gibbs.restriction import MOST_STATES, Restriction, values_of
+from ebm_causal.gibbs.starting import screen, screened_starts
 from ebm_causal.sampling import PointEnergy, certify, minimize_rows
 
-NEWTON_UP_TO = 32  # dimensions; above, a Hessian costs more than the steps that it saves
-SCREENED = 32  # candidates, of which the best becomes a start
 PER_POINT = 4  # what a point of a descent weighs in a block at least, against one of a lattice
+
+
+__all__ = ["Found", "Modes", "find_modes", "search"]
 
 
 class Found(NamedTuple):
@@ -55,8 +56,7 @@ def search(
         restriction, over=tuple(name for name in restriction.over if not _is_finite(restriction, name))
     )
     states, count = _states(restriction)
-    begin = draw_starts(real, starts, generator)
-    pool = draw_starts(real, SCREENED * ((starts + 1) // 2), generator)
+    begin, pool = screened_starts(real, starts, generator)
     descent = "lbfgs" if method == "auto" and real.dim > NEWTON_UP_TO else method
     descent = "newton" if descent == "auto" else descent
     weight = max(PER_POINT, real.dim**2 // 4 if descent == "newton" else real.dim)
@@ -70,30 +70,6 @@ def search(
     _check_finite(whole.energies, restriction.over)
     names = (["enumeration"] if count > 1 else []) + ([descent] if real.dim else [])
     return whole, " and ".join(names)
-
-
-def draw_starts(restriction: Restriction, starts: int, generator: torch.Generator) -> Tensor:
-    """Unconstrained starts ``[starts, dim]``: in each coordinate one in each of as many equally likely strata.
-
-    Uniform over an interval, else normal, with the standard deviation of the regularizer where there is one;
-    where that is above one, every other start is standard normal.
-    """
-    shape = (starts, restriction.dim)
-    strata = torch.rand(shape, generator=generator, dtype=torch.float64).argsort(0)
-    uniform = (strata + torch.rand(shape, generator=generator, dtype=torch.float64)) / starts
-    regularizers, columns, start = regularizers_of(restriction.energy), [], 0
-    for name, variable in zip(restriction.over, restriction.variables, strict=True):
-        size = math.prod(variable.shape or (1,))
-        part = uniform[:, start : start + size].clamp(1e-9, 1 - 1e-9)
-        start += size
-        if isinstance(variable.support, constraints.interval):
-            columns.append(part.logit())
-            continue
-        known = regularizers.get(name)
-        scale = torch.full_like(part, 1.0 if known is None else known.standard_deviation(1.0))
-        scale[1::2].clamp_(max=1.0)
-        columns.append(scale * torch.special.ndtri(part))
-    return torch.cat(columns, -1).to(restriction.like) if columns else restriction.like.new_zeros(shape)
 
 
 def _is_finite(restriction: Restriction, name: str) -> bool:
@@ -129,8 +105,7 @@ def _hold(block: Restriction, over: tuple[str, ...], states: Mapping[str, Tensor
 
 def _select(held: Restriction, rows: Tensor) -> PointEnergy:
     """The energy of one unconstrained point in each of some rows."""
-    given = {k: (v if len(v) == 1 else v[rows]).detach() for k, v in held.given.items()}
-    part = replace(held, given=given, rows=len(rows))
+    part = only_rows(held, rows)
     return lambda points: part.at(part.to_support(points[None])[0])[0]
 
 
@@ -146,15 +121,7 @@ def _evaluate(held: Restriction) -> Found:
 
 
 def _screened(held: Restriction, begin: Tensor, pool: Tensor) -> Tensor:
-    """Starts ``[starts, rows, dim]``: half of them as drawn, half each the best of 32 others for its row."""
-    with torch.no_grad():
-        energies = held.at(held.to_support(pool[:, None])[0])
-    groups = torch.where(energies.isnan(), math.inf, energies).reshape(SCREENED, -1, held.rows)
-    best = groups.argmin(0)
-    chosen = pool.reshape(SCREENED, -1, pool.shape[-1])[
-        best, torch.arange(len(best), device=best.device)[:, None]
-    ]
-    return torch.cat([chosen, begin[len(best) :, None].expand(-1, held.rows, -1)])
+    return screen(lambda points: held.at(held.to_support(points)[0]), begin, pool, held.rows)
 
 
 def _descend(held: Restriction, begin: Tensor, method: str, *, fallback: bool) -> Found:

@@ -116,15 +116,19 @@ def certify(energy: PointEnergy, points: Tensor) -> Certificate:
         value, gradient = slopes(energy, points)
         norm = gradient.norm(dim=-1)
         return Certificate(norm, None, norm**2 <= tolerance * (1 + value.abs()))
-    value, gradient, hessian = curvatures(energy, points)
+    return judge(*curvatures(energy, points))
+
+
+def judge(value: Tensor, gradient: Tensor, hessian: Tensor) -> Certificate:
+    """Whether energy ``[points]``, gradient ``[points, dim]`` and Hessian there are those of a minimum."""
     eigenvalues, vectors = torch.linalg.eigh(hessian)
     size = eigenvalues.abs()
-    floor = 1e-8 * size.amax(-1, keepdim=True) + torch.finfo(points.dtype).tiny
+    floor = 1e-8 * size.amax(-1, keepdim=True) + torch.finfo(value.dtype).tiny
     along = (vectors.mT @ gradient[..., None])[..., 0]
     decrease = 0.5 * (along**2 / size.maximum(floor)).sum(-1)
-    smallest = eigenvalues[:, 0]
-    convex = smallest >= -(rounding(points) ** 0.4) * size.amax(-1)
-    return Certificate(gradient.norm(dim=-1), smallest, convex & (decrease <= tolerance * (1 + value.abs())))
+    smallest, allowed = eigenvalues[:, 0], 0.01 * rounding(value) ** 0.5 * (1 + value.abs())
+    convex = smallest >= -(rounding(value) ** 0.4) * size.amax(-1)
+    return Certificate(gradient.norm(dim=-1), smallest, convex & (decrease <= allowed))
 
 
 def init(energy: PointEnergy, point: Tensor, look: Look) -> State:
