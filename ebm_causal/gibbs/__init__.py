@@ -3,7 +3,8 @@
 from ebm_causal.gibbs.density import GibbsDensity
 from ebm_causal.gibbs.estimates import Estimate
 from ebm_causal.gibbs.free_energies import free_energy
-from ebm_causal.gibbs.minimization import Minimum, minimize, minimum_free_energy
+from ebm_causal.gibbs.minima import LocalMinima, Minimum
+from ebm_causal.gibbs.minimization import minimize, minimum_free_energy
 from ebm_causal.gibbs.models import ConditionalLaw, pyro_model, site_law
 from ebm_causal.gibbs.partition import log_partition
 from ebm_causal.gibbs.restriction import Restriction, latents_left, restrict
@@ -13,6 +14,7 @@ __all__ = [
     "ConditionalLaw",
     "Estimate",
     "GibbsDensity",
+    "LocalMinima",
     "Minimum",
     "Restriction",
     "Thermodynamics",

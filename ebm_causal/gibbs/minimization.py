@@ -1,70 +1,24 @@
 r"""Inference by minimization, :math:`\hat y, \hat z = \arg\min E`, and the free energy at :math:`\beta = \infty`."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Iterable, Mapping
 from typing import Literal, get_args
 
-import pandas as pd
 import torch
 from torch import Tensor
 
 from ebm_causal.energies import Energy
 from ebm_causal.errors import ArgumentError
 from ebm_causal.gibbs.estimates import Estimate
+from ebm_causal.gibbs.minima import LocalMinima, Minimum, known
 from ebm_causal.gibbs.restriction import Restriction, restrict
-from ebm_causal.gibbs.searching import search
+from ebm_causal.gibbs.searching import Found, search
+from ebm_causal.sampling import check_schedule
 
-MinimizeMethod = Literal["auto", "newton", "lbfgs", "gradient", "enumeration"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Minimum:
-    """The lowest point found in each row, with what certifies it.
-
-    Gradient and eigenvalue are those in unconstrained coordinates: the variables themselves where they are
-    real, the logarithm of a positive one, the logit of one in an interval.
-
-    Attributes:
-        values: By name, ``[rows, dim]``.
-        energy: There, ``[rows]``; differentiable in the parameters and in what was given.
-        converged: Whether a point is a minimum to rounding: stationary, without a direction of descent.
-        gradient_norm: The length of the gradient, ``[rows]``; zero for finite variables.
-        agreement: The share of starts that ended as low, ``[rows]``.
-        smallest_eigenvalue: Of the Hessian, ``[rows]``: zero where the minimum is not unique, or at
-            infinity. None for finite variables and above 64 dimensions.
-        method: How it was found.
-        warnings: What cannot be trusted, in words; empty where all can.
-    """
-
-    values: Mapping[str, Tensor]
-    energy: Tensor
-    converged: Tensor
-    gradient_norm: Tensor
-    agreement: Tensor
-    smallest_eigenvalue: Tensor | None
-    method: str
-    warnings: tuple[str, ...] = ()
-
-    def summary(self) -> pd.DataFrame:
-        """A row per row: the values as ``name[coordinate]``, the energy and its certificate."""
-        columns = {
-            f"{name}[{i}]": column
-            for name, value in self.values.items()
-            for i, column in enumerate(value.flatten(1).unbind(-1))
-        }
-        columns |= {"energy": self.energy, "converged": self.converged, "gradient_norm": self.gradient_norm}
-        if self.smallest_eigenvalue is not None:
-            columns["smallest_eigenvalue"] = self.smallest_eigenvalue
-        columns["agreement"] = self.agreement
-        return pd.DataFrame({name: column.detach().cpu().numpy() for name, column in columns.items()})
-
-    def __repr__(self) -> str:
-        shown = ", ".join(f"{value:.6g}" for value in self.energy.detach()[:4].tolist())
-        more = ", ..." if len(self.energy) > 4 else ""
-        return (
-            f"Minimum(over={list(self.values)}, energy=[{shown}{more}], converged {int(self.converged.sum())} "
-            f"of {len(self.converged)}, method={self.method!r}, warnings={len(self.warnings)})"
-        )
+MinimizeMethod = Literal[
+    "auto", "newton", "lbfgs", "gradient", "enumeration", "coordinate", "annealing", "cmaes"
+]
+REAL = ("newton", "lbfgs", "gradient", "cmaes")  # methods that need real variables
 
 
 def minimize(
@@ -75,6 +29,9 @@ def minimize(
     *,
     seed: int = 0,
     method: MinimizeMethod = "auto",
+    modes: int = 1,
+    schedule: object = None,
+    progress: Callable[[float, str], None] | None = None,
 ) -> Minimum:
     r"""The values of some variables at which each row's energy is lowest.
 
@@ -91,17 +48,26 @@ def minimize(
         over: What to minimize over.
         given: All other variables, ``[rows, dim]`` each.
         starts: How many per row.
-        seed: Of the starts.
-        method: ``newton`` (damped, by the Hessian), ``lbfgs``, ``gradient`` or ``enumeration``; ``auto``
-            takes Newton up to 32 dimensions, L-BFGS above and where Newton does not arrive.
+        seed: Of the starts and of all else that is drawn.
+        method: ``newton`` (damped, by the Hessian), ``lbfgs`` and ``gradient`` go by slopes; ``coordinate``
+            (each in turn), ``annealing`` and ``cmaes`` by values alone, and then by slopes where there are
+            any; ``enumeration`` serves finite variables. ``auto`` takes Newton up to 32 dimensions, L-BFGS
+            above, and the coordinate search on kinks; it anneals where there are more than 65,536 states to
+            start from, and takes the coordinate search where there is no gradient. The result says which.
+        modes: How many distinct minima to report per row, in ``modes`` of the result. Every state of finite
+            variables is a minimum of its own.
+        schedule: Rising inverse temperatures for ``annealing``, with as many moves at each as there are
+            coordinates, for example from ``geometric_schedule``. By default some hundred, in units of the
+            energy's own changes.
+        progress: Told the share done and what is being done, by the methods that take long.
 
     Returns:
         The minimum of each row.
 
     Raises:
         EnergyError: If a variable is missing, unknown, of the wrong shape or not finite, there are too many
-            states, or the energy is not differentiable.
-        ArgumentError: If ``starts`` is not positive or the method does not serve.
+            states to enumerate, or the energy has no gradient for a method that goes by slopes.
+        ArgumentError: If ``starts`` or ``modes`` is not positive, or the method or the schedule does not serve.
         ConvergenceError: If a row's energy is not finite at any start.
 
     Example:
@@ -115,21 +81,13 @@ def minimize(
         LeCun et al. (2006), A tutorial on energy-based learning, section 1.1.
     """
     restriction = restrict(energy, over, given, 1.0)
-    if starts < 1:
-        raise ArgumentError(f"starts must be at least 1; got {starts}.")
+    for name, count in (("starts", starts), ("modes", modes)):
+        if count < 1:
+            raise ArgumentError(f"{name} must be at least 1; got {count}.")
     generator = torch.Generator().manual_seed(seed)
-    found, how = search(restriction, _check_method(restriction, method), starts, generator)
-    curved = bool(found.smallest_eigenvalue.isfinite().all())
-    return Minimum(
-        values={name: value[0] for name, value in restriction.split(found.points[None]).items()},
-        energy=restriction.at(found.points[None])[0],
-        converged=found.stationary,
-        gradient_norm=found.gradient_norm,
-        agreement=found.agreement,
-        smallest_eigenvalue=found.smallest_eigenvalue if curved else None,
-        method=how,
-        warnings=_warnings(found.stationary, restriction.over),
-    )
+    chosen, betas = _check_method(restriction, method), _check_schedule(method, schedule)
+    found, how = search(restriction, chosen, starts, generator, most=modes, schedule=betas, report=progress)
+    return _result(restriction, found, how, modes)
 
 
 def minimum_free_energy(
@@ -170,6 +128,27 @@ def minimum_free_energy(
     )
 
 
+def _result(restriction: Restriction, found: Found, how: str, modes: int) -> Minimum:
+    values, energy = restriction.split(found.points), restriction.at(found.points)
+    norm, smallest = known(found.gradient_norm), known(found.smallest_eigenvalue)
+    several = LocalMinima(
+        values=values, energy=torch.where(found.energies.isfinite(), energy, math.inf),
+        found=found.energies.isfinite(), converged=found.stationary, gradient_norm=norm,
+        smallest_eigenvalue=smallest, starts=found.ends,
+    )  # fmt: skip
+    return Minimum(
+        values={name: value[0] for name, value in values.items()},
+        energy=energy[0],
+        converged=found.stationary[0],
+        gradient_norm=None if norm is None else norm[0],
+        agreement=found.agreement[0],
+        smallest_eigenvalue=None if smallest is None else smallest[0],
+        method=how,
+        warnings=_warnings(found.stationary[0], restriction.over),
+        modes=several if modes > 1 else None,
+    )
+
+
 def _check_method(restriction: Restriction, method: str) -> str:
     if method not in get_args(MinimizeMethod):
         raise ArgumentError(f"method must be one of {list(get_args(MinimizeMethod))}; got {method!r}.")
@@ -177,11 +156,24 @@ def _check_method(restriction: Restriction, method: str) -> str:
         raise ArgumentError(
             f"method='enumeration' serves finite variables, and {list(restriction.over)} have others: use 'auto'."
         )
-    if method not in ("auto", "enumeration") and restriction.finite:
+    if method in REAL and restriction.finite:
         raise ArgumentError(
             f"method={method!r} serves real variables, and {list(restriction.over)} are finite: use 'auto'."
         )
     return method
+
+
+def _check_schedule(method: str, schedule: object) -> Tensor | None:
+    if schedule is None:
+        return None
+    if method != "annealing":
+        raise ArgumentError(f"a schedule is for method='annealing'; got method={method!r}.")
+    betas = check_schedule(schedule)
+    if betas[0] > betas[-1]:
+        raise ArgumentError(
+            f"annealing cools: beta must rise; it falls from {betas[0]:.6g} to {betas[-1]:.6g}."
+        )
+    return betas
 
 
 def _warnings(stationary: Tensor, over: tuple[str, ...]) -> tuple[str, ...]:
@@ -189,7 +181,8 @@ def _warnings(stationary: Tensor, over: tuple[str, ...]) -> tuple[str, ...]:
     if not bad:
         return ()
     note = (
-        f"no minimum over {list(over)} was reached in {len(bad)} rows, the first of them {bad[:5]}: the energy there "
-        "has a kink or a plateau, or falls without end. Look at gradient_norm, or take more starts."
+        f"no minimum over {list(over)} was reached in {len(bad)} rows, the first of them {bad[:5]}: the energy "
+        "there falls without end or toward an open bound, or the search stopped early. Look at gradient_norm, "
+        "take more starts, or method='cmaes'."
     )
     return (note,)

@@ -104,28 +104,36 @@ def group_ends(points: Tensor, energies: Tensor, hessian: Tensor, usable: Tensor
     Args:
         points: Ends, ``[starts, rows, dim]``.
         energies: There, ``[starts, rows]``.
-        hessian: There, ``[starts, rows, dim, dim]``.
+        hessian: There, ``[starts, rows, dim, dim]``, or its diagonal ``[starts, rows, dim]``.
         usable: Which ends may be a mode, ``[starts, rows]``.
         most: How many modes are kept.
     """
     near = torch.finfo(points.dtype).eps ** 0.6 * (1 + energies.abs().nan_to_num(posinf=0.0))
     order = points @ (0.5 ** torch.arange(points.shape[-1]).to(points))
     left, rows = usable & energies.isfinite(), torch.arange(points.shape[1], device=points.device)
-    first, found, ends = [], [], []
+    first: list[Tensor] = []
+    found: list[Tensor] = []
+    ends: list[Tensor] = []
     for _ in range(most):
         lowest = torch.where(left, energies, torch.inf).amin(0)
         level = left & (energies <= lowest + near)
         chosen = torch.where(level, order, torch.inf).argmin(0)
         chosen = torch.where(left.any(0), chosen, first[0] if first else chosen)
         apart = points - points[chosen, rows]
-        bend = 0.5 * (hessian + hessian[chosen, rows])
-        distance = (apart[..., None, :] @ bend @ apart[..., None]).flatten(1).abs().reshape(left.shape)
+        distance = _length(apart, 0.5 * (hessian + hessian[chosen, rows]))
         same = left & (distance <= near)
         first.append(chosen)
         found.append(left.any(0))
         ends.append(same.sum(0))
         left = left & ~same
     return Groups(torch.stack(first), torch.stack(found), torch.stack(ends))
+
+
+def _length(apart: Tensor, bend: Tensor) -> Tensor:
+    """The squared length by a metric."""
+    if bend.ndim == apart.ndim:
+        return (bend * apart**2).sum(-1).abs()
+    return (apart[..., None, :] @ bend @ apart[..., None])[..., 0, 0].abs()
 
 
 def only_rows(restriction: Restriction, rows: Tensor) -> Restriction:

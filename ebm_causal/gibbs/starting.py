@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.distributions import constraints
 
 from ebm_causal.energies import regularizers_of
-from ebm_causal.gibbs.restriction import Restriction
+from ebm_causal.gibbs.restriction import Restriction, values_of
 
 SCREENED = 32  # candidates, of which the best becomes a start
 
@@ -16,8 +16,8 @@ SCREENED = 32  # candidates, of which the best becomes a start
 def draw_starts(restriction: Restriction, starts: int, generator: torch.Generator) -> Tensor:
     """Unconstrained starts ``[starts, dim]``: in each coordinate one in each of as many equally likely strata.
 
-    Uniform over an interval, else normal, with the standard deviation of the regularizer where there is one;
-    where that is above one, every other start is standard normal.
+    Uniform over an interval and over finite values, else normal, with the standard deviation of the
+    regularizer where there is one; where that is above one, every other start is standard normal.
     """
     shape = (starts, restriction.dim)
     strata = torch.rand(shape, generator=generator, dtype=torch.float64).argsort(0)
@@ -27,6 +27,10 @@ def draw_starts(restriction: Restriction, starts: int, generator: torch.Generato
         size = math.prod(variable.shape or (1,))
         part = uniform[:, start : start + size].clamp(1e-9, 1 - 1e-9)
         start += size
+        values = values_of(variable)
+        if values is not None:
+            columns.append(part.new_tensor(values)[(part * len(values)).long()])
+            continue
         if isinstance(variable.support, constraints.interval):
             columns.append(part.logit())
             continue

@@ -1,10 +1,13 @@
 """Quadratures and kernels over bare callables of a batch: no energies, no names, no Pyro."""
 
-from ebm_causal.sampling.adapting import adapt_lattice
-from ebm_causal.sampling.directions import PointEnergy, curvatures
+from ebm_causal.sampling.adapting import adapt_lattice, lay_lattices
+from ebm_causal.sampling.annealed_search import search_annealed
+from ebm_causal.sampling.coordinate_search import search_coordinates
+from ebm_causal.sampling.directions import PointEnergy, curvatures, slopes
+from ebm_causal.sampling.evolution import search_evolving
 from ebm_causal.sampling.hmc import hmc_init, hmc_step
 from ebm_causal.sampling.ladders import effective_share, next_beta
-from ebm_causal.sampling.lattice import Lattice
+from ebm_causal.sampling.lattice import Lattice, RowEnergy, joined, weighed
 from ebm_causal.sampling.minimizers import Certificate, Minima, certify, judge, minimize_rows
 from ebm_causal.sampling.running import Chains, run_chains
 from ebm_causal.sampling.schedules import (
@@ -22,6 +25,7 @@ __all__ = [
     "Lattice",
     "Minima",
     "PointEnergy",
+    "RowEnergy",
     "adapt_lattice",
     "certify",
     "check_schedule",
@@ -37,5 +41,12 @@ __all__ = [
     "linear_schedule",
     "minimize_rows",
     "next_beta",
+    "joined",
+    "lay_lattices",
     "run_chains",
+    "weighed",
+    "search_annealed",
+    "search_coordinates",
+    "search_evolving",
+    "slopes",
 ]

@@ -128,8 +128,7 @@ def curvatures(energy: PointEnergy, points: Tensor) -> tuple[Tensor, Tensor, Ten
     """Energy, gradient and Hessian of each point, by one backward pass per dimension."""
     with torch.enable_grad():
         inputs = points.detach().requires_grad_()
-        value = _differentiable(energy(inputs))
-        (gradient,) = torch.autograd.grad(value.sum(), inputs, create_graph=True)
+        value, gradient = _differentiated(energy(inputs), inputs, create_graph=True)
         columns = [_second(gradient[:, i], inputs) for i in range(points.shape[-1])]
     hessian = torch.stack(columns, -1)
     hessian = 0.5 * (hessian + hessian.mT).nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
@@ -147,18 +146,21 @@ def slopes(energy: PointEnergy, points: Tensor) -> tuple[Tensor, Tensor]:
     """Energy and gradient of each point."""
     with torch.enable_grad():
         inputs = points.detach().requires_grad_()
-        value = _differentiable(energy(inputs))
-        (gradient,) = torch.autograd.grad(value.sum(), inputs)
+        value, gradient = _differentiated(energy(inputs), inputs)
     return value.detach(), gradient
 
 
-def _differentiable(value: Tensor) -> Tensor:
-    if not value.requires_grad:
+def _differentiated(value: Tensor, inputs: Tensor, *, create_graph: bool = False) -> tuple[Tensor, Tensor]:
+    """The value with its gradient, in one pass."""
+    gradient = None
+    if value.requires_grad:
+        (gradient,) = torch.autograd.grad(value.sum(), inputs, create_graph=create_graph, allow_unused=True)
+    if gradient is None:
         raise EnergyError(
             "the energy does not depend on what it is minimized over by differentiable steps: "
-            "compute it in torch, or give the variables a finite support."
+            "compute it in torch, give the variables a finite support, or minimize by method='coordinate'."
         )
-    return value
+    return value, gradient
 
 
 def rounding(like: Tensor) -> float:

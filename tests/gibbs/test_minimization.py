@@ -211,7 +211,6 @@ def test_few_rows_of_narrow_posteriors_miss_what_many_starts_find():
     [
         pytest.param(lambda z: -z.sum(-1), id="a slope without end"),
         pytest.param(lambda z: -(z**2).sum(-1), id="a hill"),
-        pytest.param(lambda z: z.abs().sum(-1), id="a kink"),
     ],
 )
 def test_what_has_no_minimum_is_not_called_converged(function):
@@ -271,8 +270,8 @@ def test_methods_that_do_not_serve(unchecked):
 
 def test_too_many_states():
     energy = ec.energy(lambda s: s.sum(-1), s=ec.Variable(20, ec.finite([-1, 1])))
-    with pytest.raises(EnergyError, match=r"\['s'\] have 1048576 states: too many to enumerate"):
-        ec.minimize(energy, over="s")
+    with pytest.raises(EnergyError, match=r"\['s'\] have 1048576 states: too many to enumerate.*'annealing'"):
+        ec.minimize(energy, over="s", method="enumeration")
 
 
 @pytest.mark.parametrize("variable", [1, ec.Variable(1, ec.finite([0, 1]))], ids=["real", "finite"])
