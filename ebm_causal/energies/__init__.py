@@ -1,5 +1,6 @@
 """Energies: sums of named factors, from which graph, density, intervention and derivatives are read off."""
 
+from ebm_causal.energies.codebooks import Codebook, CodebookRegularizer
 from ebm_causal.energies.confounded import (
     Strength,
     Strengths,
@@ -8,13 +9,25 @@ from ebm_causal.energies.confounded import (
     decoders_of,
     strengths_of,
 )
-from ebm_causal.energies.costs import BernoulliCost, Cost, PositiveScale, SquaredError, StudentTCost
+from ebm_causal.energies.costs import (
+    BernoulliCost,
+    Cost,
+    PositiveScale,
+    SquaredError,
+    StudentTCost,
+    Temperature,
+)
+from ebm_causal.energies.discrete_costs import CategoricalCost, PoissonCost
 from ebm_causal.energies.energies import Energy, energy
 from ebm_causal.energies.factors import Factor, FunctionFactor
+from ebm_causal.energies.invariance import InvariantSubspace
+from ebm_causal.energies.joint_embedding import JointEmbeddingEnergy
 from ebm_causal.energies.latent import LatentEnergy, PredictThenDecode
 from ebm_causal.energies.linear import LinearGaussianEnergy
+from ebm_causal.energies.margin_costs import CosineCost, HingeCost
 from ebm_causal.energies.mechanisms import LocalNormalizer, Mechanism
-from ebm_causal.energies.regularizers import GaussianRegularizer, Regularizer
+from ebm_causal.energies.regularizers import GaussianRegularizer, LaplaceRegularizer, Regularizer
+from ebm_causal.energies.robust_costs import HuberCost
 from ebm_causal.energies.structure import (
     causal_order,
     find_parameters,
@@ -29,19 +42,30 @@ from ebm_causal.energies.structure import (
     undirected_of,
 )
 from ebm_causal.energies.variables import FiniteSupport, Variable, finite
+from ebm_causal.energies.vicreg import VICRegRegularizer, VICRegTerms
 
 __all__ = [
     "BernoulliCost",
+    "CategoricalCost",
+    "Codebook",
+    "CodebookRegularizer",
+    "CosineCost",
     "Cost",
     "Energy",
     "Factor",
     "FiniteSupport",
     "FunctionFactor",
     "GaussianRegularizer",
+    "HingeCost",
+    "HuberCost",
+    "InvariantSubspace",
+    "JointEmbeddingEnergy",
+    "LaplaceRegularizer",
     "LatentEnergy",
     "LinearGaussianEnergy",
     "LocalNormalizer",
     "Mechanism",
+    "PoissonCost",
     "PositiveScale",
     "PredictThenDecode",
     "Regularizer",
@@ -50,6 +74,9 @@ __all__ = [
     "Strengths",
     "StudentTCost",
     "Tail",
+    "Temperature",
+    "VICRegRegularizer",
+    "VICRegTerms",
     "Variable",
     "causal_order",
     "confounded_energy",

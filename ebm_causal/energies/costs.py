@@ -1,7 +1,8 @@
 r"""Costs :math:`C(\hat y, y)` with their local log normalizers :math:`\log\int e^{-\beta C}\,dy`.
 
 A cost that knows its normalizer can be part of a conditional density, so that deleting its
-mechanism is graph surgery (see ``do``). Each also gives its Pyro distribution.
+mechanism is graph surgery (see ``do``). Each also gives its Pyro distribution. An inverse temperature
+is a number, or a tensor ``[*batch]`` with one for each row.
 """
 
 import math
@@ -18,29 +19,39 @@ from torch.distributions.constraints import Constraint
 from ebm_causal.errors import ArgumentError
 
 Scale = float | Tensor | Callable[[], Tensor]
+Temperature = float | Tensor  # an inverse one: a number, or one for each row
 
 
 class Cost(nn.Module, ABC):
-    """A cost with a closed-form normalizer: what a mechanism needs to be a conditional density."""
+    """A cost and what is known of its normalizer: what a mechanism needs to be a conditional density.
+
+    Predictions and values are ``[*batch, dim]``; a mechanism flattens those of images and sequences.
+    """
 
     support: Constraint = constraints.real
     constant_normalizer = False  # whether the normalizer is the same for every prediction
+    elementwise = False  # whether a prediction has the shape of its value
+    without_normalizer: str | None = None  # why there is none, for a cost that has none
 
     @abstractmethod
     def forward(self, prediction: Tensor, value: Tensor) -> Tensor:
         """The cost, summed over the last dimension."""
 
     @abstractmethod
-    def log_normalizer(self, prediction: Tensor, beta: float) -> Tensor:
+    def log_normalizer(self, prediction: Tensor, beta: Temperature) -> Tensor:
         """The log of the integral of exp(-beta cost) over the value, for each prediction."""
 
     @abstractmethod
-    def distribution(self, prediction: Tensor, beta: float) -> TorchDistributionMixin:
+    def distribution(self, prediction: Tensor, beta: Temperature) -> TorchDistributionMixin:
         """The conditional law of the value, proportional to exp(-beta cost)."""
 
     @abstractmethod
-    def mean(self, prediction: Tensor, beta: float) -> Tensor:
+    def mean(self, prediction: Tensor, beta: Temperature) -> Tensor:
         """The mean of the value under that law."""
+
+    def prediction_shape(self, shape: tuple[int, ...]) -> tuple[int | None, ...]:
+        """The shape of a prediction of one value of this shape; None where any size will do."""
+        return shape if self.elementwise or len(shape) > 1 else (None,)
 
 
 class PositiveScale(nn.Module):
@@ -93,7 +104,7 @@ class SquaredError(Cost):
         tensor([2.])
     """
 
-    constant_normalizer = True
+    constant_normalizer = elementwise = True
 
     def __init__(self, scale: Scale = 1.0) -> None:
         super().__init__()
@@ -106,16 +117,17 @@ class SquaredError(Cost):
             return 0.5 * total((error / scale) ** 2)
         return total(error * error) * (0.5 / (scale * scale))
 
-    def log_normalizer(self, prediction: Tensor, beta: float) -> Tensor:
+    def log_normalizer(self, prediction: Tensor, beta: Temperature) -> Tensor:
         """The log normalizer; it depends on the prediction's dimension alone."""
-        scale = self.scale(prediction).expand(prediction.shape[-1])
-        return (0.5 * math.log(2 * math.pi / beta) + scale.log()).sum()
+        return summed(
+            0.5 * log(2 * math.pi / across(beta, prediction)) + self.scale(prediction).log(), prediction
+        )
 
-    def distribution(self, prediction: Tensor, beta: float) -> TorchDistributionMixin:
+    def distribution(self, prediction: Tensor, beta: Temperature) -> TorchDistributionMixin:
         """A normal with standard deviation s / sqrt(beta)."""
-        return dist.Normal(prediction, self.scale(prediction) / math.sqrt(beta)).to_event(1)
+        return dist.Normal(prediction, self.scale(prediction) / across(beta, prediction) ** 0.5).to_event(1)
 
-    def mean(self, prediction: Tensor, beta: float) -> Tensor:
+    def mean(self, prediction: Tensor, beta: Temperature) -> Tensor:
         """The prediction itself."""
         return prediction
 
@@ -135,25 +147,26 @@ class BernoulliCost(Cost):
     """
 
     support = constraints.boolean
+    elementwise = True
 
     def forward(self, prediction: Tensor, value: Tensor) -> Tensor:
         """The cost."""
         return total(nn.functional.softplus(prediction) - prediction * value)
 
-    def log_normalizer(self, prediction: Tensor, beta: float) -> Tensor:
+    def log_normalizer(self, prediction: Tensor, beta: Temperature) -> Tensor:
         """The log normalizer; zero at beta = 1."""
-        if beta == 1.0:
+        if is_one(beta):
             return prediction.new_zeros(())
-        softplus = nn.functional.softplus
+        softplus, beta = nn.functional.softplus, across(beta, prediction)
         return total(softplus(beta * prediction) - beta * softplus(prediction))
 
-    def distribution(self, prediction: Tensor, beta: float) -> TorchDistributionMixin:
+    def distribution(self, prediction: Tensor, beta: Temperature) -> TorchDistributionMixin:
         """A Bernoulli whose log-odds are beta times the prediction."""
-        return dist.Bernoulli(logits=beta * prediction).to_event(1)
+        return dist.Bernoulli(logits=across(beta, prediction) * prediction).to_event(1)
 
-    def mean(self, prediction: Tensor, beta: float) -> Tensor:
+    def mean(self, prediction: Tensor, beta: Temperature) -> Tensor:
         """The probability of one."""
-        return torch.sigmoid(beta * prediction)
+        return torch.sigmoid(across(beta, prediction) * prediction)
 
 
 class StudentTCost(Cost):
@@ -175,7 +188,7 @@ class StudentTCost(Cost):
         Lange, Little and Taylor (1989), Robust statistical modeling using the t distribution.
     """
 
-    constant_normalizer = True
+    constant_normalizer = elementwise = True
 
     def __init__(self, scale: Scale = 1.0, degrees_of_freedom: Scale = 4.0) -> None:
         super().__init__()
@@ -188,24 +201,24 @@ class StudentTCost(Cost):
         error = value - prediction
         return total(0.5 * (tail + 1) * torch.log1p(error * error / (tail * scale * scale)))
 
-    def log_normalizer(self, prediction: Tensor, beta: float) -> Tensor:
+    def log_normalizer(self, prediction: Tensor, beta: Temperature) -> Tensor:
         """The log normalizer; it depends on the prediction's dimension alone."""
         scale, tail = self.scale(prediction), self.degrees_of_freedom(prediction)
-        half = self.tail_at(tail, beta) / 2
+        half = self.tail_at(tail, across(beta, prediction)) / 2
         log_beta_function = math.lgamma(0.5) + torch.lgamma(half) - torch.lgamma(half + 0.5)
-        return (scale.log() + 0.5 * tail.log() + log_beta_function).expand(prediction.shape[-1]).sum()
+        return summed(scale.log() + 0.5 * tail.log() + log_beta_function, prediction)
 
-    def distribution(self, prediction: Tensor, beta: float) -> TorchDistributionMixin:
+    def distribution(self, prediction: Tensor, beta: Temperature) -> TorchDistributionMixin:
         """A Student-t with the tail index at this beta."""
         tail = self.degrees_of_freedom(prediction)
-        warm = self.tail_at(tail, beta)
+        warm = self.tail_at(tail, across(beta, prediction))
         return dist.StudentT(warm, prediction, self.scale(prediction) * (tail / warm).sqrt()).to_event(1)
 
-    def mean(self, prediction: Tensor, beta: float) -> Tensor:
+    def mean(self, prediction: Tensor, beta: Temperature) -> Tensor:
         """The prediction, which is the mean where the tail index at this beta exceeds one."""
         return prediction
 
-    def tail_at(self, tail: Tensor, beta: float) -> Tensor:
+    def tail_at(self, tail: Tensor, beta: Temperature) -> Tensor:
         r"""The tail index :math:`\nu' = \beta(\nu + 1) - 1` of the law at this beta."""
         warm = beta * (tail + 1) - 1
         if bool((warm <= 0).any()):
@@ -218,3 +231,23 @@ class StudentTCost(Cost):
 def total(terms: Tensor) -> Tensor:
     """Sum over the variable's dimension; a view where that is one, which is much faster."""
     return terms.squeeze(-1) if terms.shape[-1] == 1 else terms.sum(-1)
+
+
+def summed(terms: Tensor, prediction: Tensor) -> Tensor:
+    """The sum of what is the same in each coordinate of a prediction, or is given for each, over these."""
+    return terms.expand(*terms.shape[:-1], prediction.shape[-1]).sum(-1)
+
+
+def across(beta: Temperature, like: Tensor) -> Temperature:
+    """An inverse temperature per row as it meets tensors ``[*batch, dim]``; a number stays one."""
+    return beta.to(like)[..., None] if isinstance(beta, Tensor) else beta
+
+
+def is_one(beta: Temperature) -> bool:
+    """Whether it is the number one, at which many normalizers are zero."""
+    return not isinstance(beta, Tensor) and beta == 1
+
+
+def log(value: Temperature) -> Temperature:
+    """The logarithm of a number or a tensor."""
+    return value.log() if isinstance(value, Tensor) else math.log(value)

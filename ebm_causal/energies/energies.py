@@ -8,7 +8,11 @@ import networkx as nx
 import torch
 from torch import Tensor, nn
 
+from ebm_causal.energies.checking import checked_term, refuse_bad_values, refuse_nan
+from ebm_causal.energies.costs import Temperature
 from ebm_causal.energies.factors import Factor, FunctionFactor, Values, batch_of
+from ebm_causal.energies.mechanisms import LocalNormalizer
+from ebm_causal.energies.scaling import Weight
 from ebm_causal.energies.variables import Variable
 from ebm_causal.errors import EnergyError
 from ebm_causal.shapes import as_tensor
@@ -18,15 +22,17 @@ class Energy(nn.Module):
     r"""A sum of named factors, :math:`E(v) = \sum_f E_f(v_f)`: low where values go together.
 
     Call it with one tensor per variable, ``[*batch, dim]`` each; batches broadcast and are not expanded.
-    Energies and factors add up to an energy. The modules within keep their parameters, so an energy
-    is an ``nn.Module`` like any other.
+    Energies and factors add up to an energy, and ``2.0 * energy`` is one: at beta it weighs as the energy does
+    at ``2.0 * beta``, mechanisms locally normalized there. The modules within keep their parameters, so an
+    energy is an ``nn.Module`` like any other.
 
     Args:
         factors: The terms. Two of the same name get numbers.
         clamped: Values at which variables are held, as by ``do``; these are no longer arguments.
 
     Raises:
-        EnergyError: If two factors contradict each other on a variable, or two are mechanisms of one child.
+        EnergyError: If two factors contradict each other on a variable, two are mechanisms of one child, or a
+            term is no factor.
 
     Example:
         >>> import ebm_causal as ec, torch
@@ -40,12 +46,13 @@ class Energy(nn.Module):
 
     def __init__(self, factors: Iterable[Factor], *, clamped: Values | None = None) -> None:
         super().__init__()
-        self._terms = nn.ModuleList(factors)
+        self._terms = nn.ModuleList(_only_factors(factors))
         self._clamped_names = tuple(clamped or ())
         for position, name in enumerate(self._clamped_names):
             self.register_buffer(f"clamped_{position}", (clamped or {})[name])
         self._learned_dims: dict[str, Variable] = {}
         self._check_one_mechanism_each()
+        self._tell_factors()
 
     @property
     def _factors(self) -> list[Factor]:
@@ -93,18 +100,19 @@ class Energy(nn.Module):
         """The energy of each row.
 
         Raises:
-            EnergyError: If a variable is missing, unknown or of the wrong shape, or a factor does not
-                give one real number per row.
+            EnergyError: If a variable is missing, unknown, of the wrong shape, NaN or outside its support, or a
+                factor does not give one real number per row, or gives NaN.
         """
         checked = self._checked(values)
         batch = torch.broadcast_shapes(*(batch_of(checked[k], v) for k, v in self.all_variables.items()))
-        terms = [self._checked_term(factor, checked) for factor in self._factors]
+        terms = [refuse_nan(f, checked_term(f, checked, self.all_variables)) for f in self._factors]
         return torch.stack([term.expand(batch) for term in terms]).sum(0)
 
-    def reduced(self, values: Values, beta: float = 1.0) -> Tensor:
+    def reduced(self, values: Values, beta: Temperature = 1.0) -> Tensor:
         r"""The negative log weight, :math:`\beta E` plus the local normalizers kept by ``do``.
 
-        Names are not checked: this is what samplers and quadratures call.
+        Beta is a number, or a tensor of one for each row that broadcasts against the batch. Names and values
+        are not checked: this is what samplers and quadratures call.
         """
         values = {**values, **self.clamped}
         if not self._factors:
@@ -121,6 +129,21 @@ class Energy(nn.Module):
             if isinstance(part, Energy):
                 total.learn_dims_of(part)
         return total
+
+    def __radd__(self, other: int) -> "Energy":
+        """So that ``sum(energies)``, which starts at zero, is their sum."""
+        return self if other == 0 else NotImplemented
+
+    def __mul__(self, weight: Weight) -> "Energy":
+        scaled = {f: f.scaled(weight) for f in self._factors if not isinstance(f, LocalNormalizer)}
+        for factor in self._factors:
+            if isinstance(factor, LocalNormalizer):
+                scaled[factor] = factor.beside(scaled[factor.mechanism])
+        total = Energy([scaled[factor] for factor in self._factors], clamped=self.clamped)
+        total.learn_dims_of(self)
+        return total
+
+    __rmul__ = __mul__
 
     def extra_repr(self) -> str:
         """The variables, for ``print``."""
@@ -146,31 +169,52 @@ class Energy(nn.Module):
             raise EnergyError(f"missing variable {missing[0]!r}; the energy's variables are {list(wanted)}.")
         floats = [v for v in values.values() if isinstance(v, Tensor) and v.is_floating_point()]
         like = floats[0] if floats else None
-        checked = {name: self._fitting(name, as_tensor(name, value, like)) for name, value in values.items()}
-        return checked | dict(self.clamped)
+        given = {name: as_tensor(name, value, like) for name, value in values.items()}
+        self._learn_shapes({name: value[None] if value.ndim == 0 else value for name, value in given.items()})
+        return {name: self._fitting(name, value) for name, value in given.items()} | dict(self.clamped)
 
     def _fitting(self, name: str, value: Tensor) -> Tensor:
-        shape = self.all_variables[name].shape
+        variable = self.all_variables[name]
+        shape = variable.shape or (1,)
         if value.ndim == 0:
             value = value[None]
-        if shape is None:
-            self.learn_dim(name, value.shape[-1])
-        elif tuple(value.shape[value.ndim - len(shape) :]) != shape:
+        if tuple(value.shape[max(value.ndim - len(shape), 0) :]) != shape:
             raise EnergyError(
                 f"{name!r} must be [..., {', '.join(map(str, shape))}]; got {list(value.shape)}."
             )
+        refuse_bad_values(name, variable, value)
         return value
 
-    def learn_dim(self, name: str, dim: int) -> None:
+    def _learn_shapes(self, values: Values) -> None:
+        """The dimensions of variables of which nothing is stated, from values ``[*batch, *shape]``.
+
+        Those of known dimension say how many dimensions the batch has, at least one. A variable may have one
+        more of them if it broadcasts, so images and sequences whose sizes leave that open are to be stated.
+        """
+        known = self.all_variables
+        batches = [batch_of(v, known[name]) for name, v in values.items() if known[name].dim is not None]
+        depth = max([1, *map(len, batches)])
+        for name, value in values.items():
+            if known[name].dim is None:
+                own = value.shape[depth:] if value.ndim > depth + 1 else value.shape[-1:]
+                if value.ndim == depth + 2 and _broadcast([*batches, value.shape[:-1]]):
+                    own = value.shape[-1:]
+                self.learn_dim(name, own)
+
+    def learn_dim(self, name: str, dim: int | tuple[int, ...]) -> None:
         """Fix the dimension of a variable that no factor states, from its first data."""
         if self.all_variables[name].dim is None:
-            self._learned_dims[name] = Variable(dim, self.all_variables[name].support)
+            shape = (dim,) if isinstance(dim, int) else tuple(dim)
+            self._learned_dims[name] = Variable(
+                shape[0] if len(shape) == 1 else shape, self.all_variables[name].support
+            )
+            self._tell_factors()
 
     def learn_dims_of(self, other: "Energy") -> None:
         """Take over the dimensions that another energy has learned of the same variables."""
         for name, variable in other._learned_dims.items():
             if name in self.all_variables and variable.shape is not None:
-                self.learn_dim(name, variable.shape[-1])
+                self.learn_dim(name, variable.shape)
 
     def check_terms(self, values: Values) -> None:
         """Refuse a factor that does not give one real number per row at these values.
@@ -181,20 +225,32 @@ class Energy(nn.Module):
         values = {**values, **self.clamped}
         with torch.no_grad():
             for factor in self._factors:
-                self._checked_term(factor, values)
+                checked_term(factor, values, self.all_variables)
 
-    def _checked_term(self, factor: Factor, values: Values) -> Tensor:
-        term = factor.term(values)
-        own = {name: variable for name, variable in self.all_variables.items() if name in factor.variables}
-        batch = torch.broadcast_shapes(*(batch_of(values[name], variable) for name, variable in own.items()))
-        if not isinstance(term, Tensor) or term.is_complex() or not factor.fits(term, batch, values):
-            found = list(term.shape) if isinstance(term, Tensor) else type(term).__name__
-            complex_note = " complex" if isinstance(term, Tensor) and term.is_complex() else ""
+    def _tell_factors(self) -> None:
+        variables = self.all_variables
+        for factor in self._factors:
+            factor.know(variables)
+
+
+def _only_factors(terms: Iterable[object]) -> list[Factor]:
+    found: list[Factor] = []
+    for term in terms:
+        if not isinstance(term, Factor):
+            reason = getattr(term, "why_no_factor", "")
             raise EnergyError(
-                f"factor {factor.name!r} must give one real number per row, shape {list(batch)}; got{complex_note} "
-                f"{found}. Sum over the last dimension of each variable."
+                f"an energy is a sum of factors and energies; got {type(term).__name__}. {reason}".strip()
             )
-        return term
+        found.append(term)
+    return found
+
+
+def _broadcast(shapes: list[tuple[int, ...]]) -> bool:
+    try:
+        torch.broadcast_shapes(*shapes)
+    except RuntimeError:
+        return False
+    return True
 
 
 def energy(function: Callable[..., Tensor], **variables: Variable | int | tuple[int, ...]) -> Energy:

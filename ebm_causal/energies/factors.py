@@ -1,5 +1,6 @@
 """Factors: the named terms of an energy."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
@@ -7,7 +8,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from ebm_causal.energies.costs import Temperature
+from ebm_causal.energies.scaling import Weight, Weighted, one_weight
 from ebm_causal.energies.variables import Variable
+from ebm_causal.errors import EnergyError
 
 if TYPE_CHECKING:
     from ebm_causal.energies.energies import Energy
@@ -20,6 +24,21 @@ class Factor(nn.Module, ABC):
 
     name: str
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._known: dict[str, Variable] = {}
+
+    def know(self, variables: Mapping[str, Variable]) -> None:
+        """Take notice of dimensions that other factors or the data state: an energy tells its factors."""
+        for name in self.variables:
+            if name in variables and variables[name].dim is not None:
+                self._known[name] = variables[name]
+
+    @property
+    def known(self) -> Mapping[str, Variable]:
+        """The variables, with the dimensions that are known of them."""
+        return {name: self._known.get(name, variable) for name, variable in self.variables.items()}
+
     @property
     @abstractmethod
     def variables(self) -> Mapping[str, Variable]:
@@ -29,9 +48,19 @@ class Factor(nn.Module, ABC):
     def term(self, values: Values) -> Tensor:
         """Its share of the energy, one number per row; ``values`` may hold other variables too."""
 
-    def reduced(self, values: Values, beta: float) -> Tensor:
-        """What it adds to the negative log weight at an inverse temperature."""
+    @abstractmethod
+    def scaled(self, weight: Weight) -> "Factor":
+        """The same factor times a weight.
+
+        Raises:
+            ArgumentError: If the weight is not a finite number, or not one for which the factor keeps its meaning.
+        """
+
+    def reduced(self, values: Values, beta: Temperature) -> Tensor:
+        """What it adds to the negative log weight at an inverse temperature, which may be one per row."""
         term = self.term(values)
+        if isinstance(beta, Tensor):
+            return beta.to(term) * term
         return term if isinstance(beta, float) and beta == 1.0 else beta * term
 
     def fits(self, term: Tensor, batch: tuple[int, ...], values: Values) -> bool:
@@ -46,6 +75,11 @@ class Factor(nn.Module, ABC):
         from ebm_causal.energies.energies import Energy
 
         return Energy([self]) + other
+
+    def __mul__(self, weight: Weight) -> "Factor":
+        return self.scaled(weight)
+
+    __rmul__ = __mul__
 
     def extra_repr(self) -> str:
         """The factor's name and variables, for ``print``."""
@@ -73,11 +107,23 @@ class FunctionFactor(Factor):
 
     def term(self, values: Values) -> Tensor:
         """The function's value."""
-        return called(self.function, {name: values[name] for name in self._variables}, self._variables)
+        return called(self.function, {name: values[name] for name in self._variables}, self.known)
+
+    def scaled(self, weight: Weight) -> "FunctionFactor":
+        """The weighted function, under the same name."""
+        part = FunctionFactor(Weighted(self.function, one_weight(weight)), self._variables)
+        part.name = self.name
+        part.know(self.known)
+        return part
 
 
 def called(function: Callable[..., Tensor], values: Values, variables: Mapping[str, Variable]) -> Tensor:
-    """Call a function of tensors whose batches broadcast; expand them only for one that cannot, as by ``torch.cat``."""
+    """Call a function of tensors whose batches broadcast; expand them only for one that cannot, as by ``torch.cat``.
+
+    Where a variable is an image or a sequence, the function gets rows, one batch dimension, as convolutions need.
+    """
+    if any(len(variable.shape or ()) > 1 for variable in variables.values()):
+        return _called_on_rows(function, values, variables)
     try:
         return function(**values)
     except RuntimeError:
@@ -89,7 +135,32 @@ def called(function: Callable[..., Tensor], values: Values, variables: Mapping[s
         return function(**{name: value.expand(*batch, *own[name]) for name, value in values.items()})
 
 
+def _called_on_rows(
+    function: Callable[..., Tensor], values: Values, variables: Mapping[str, Variable]
+) -> Tensor:
+    batches = {name: batch_of(value, variables[name]) for name, value in values.items()}
+    batch = torch.broadcast_shapes(*batches.values())
+    rows = {
+        name: value.expand(*batch, *own).reshape(-1, *own)
+        for name, value in values.items()
+        for own in [value.shape[len(batches[name]) :]]
+    }
+    result, count = function(**rows), math.prod(batch)
+    if not isinstance(result, Tensor) or result.ndim == 0 or len(result) != count:
+        found = list(result.shape) if isinstance(result, Tensor) else type(result).__name__
+        raise EnergyError(
+            f"a function of {list(values)} was called with {count} rows and must give a result for each, "
+            f"[{count}, ...]; got {found}."
+        )
+    return result.reshape(*batch, *result.shape[1:])
+
+
 def batch_of(value: Tensor, variable: Variable) -> tuple[int, ...]:
     """The shape of a value before the variable's own dimensions; the last one where these are not known."""
     own = 1 if variable.shape is None else len(variable.shape)
-    return tuple(value.shape[: value.ndim - own])
+    return tuple(value.shape[: max(value.ndim - own, 0)])
+
+
+def flattened(value: Tensor, shape: tuple[int | None, ...] | None) -> Tensor:
+    """A value with its own dimensions as one: costs and regularizers sum over the last."""
+    return value if shape is None or len(shape) < 2 else value.flatten(-len(shape))

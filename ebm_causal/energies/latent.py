@@ -1,6 +1,6 @@
 """The note's latent generative energy."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from torch import Tensor, nn
 
@@ -34,8 +34,8 @@ class PredictThenDecode(nn.Module):
 class LatentEnergy(Energy):
     r"""LeCun's latent generative energy, :math:`E(x,y,z) = C(\mathrm{Dec}(\mathrm{Pred}(x), z), y) + R(z)`.
 
-    The dimensions of x and y come from the first data. Without an ``assignment`` nothing links z to x,
-    and there is no confounding by construction: :math:`P(E \mid x) = P(E \mid \mathrm{do}(x))`.
+    The dimensions of x and y come from the first data, ``[rows, *shape]``. Without an ``assignment`` nothing
+    links z to x, and there is no confounding by construction: :math:`P(E \mid x) = P(E \mid \mathrm{do}(x))`.
 
     Args:
         predictor: Pred, called with x.
@@ -43,6 +43,7 @@ class LatentEnergy(Energy):
         cost: C, one of the package's costs or any ``cost(prediction, y)``.
         regularizer: R, which names the latent.
         assignment: The mechanism of x given z, which makes z a confounder.
+        dims: Dimensions of x and y, where they are not to be read off the first data: ``{"y": (1, 8, 8)}``.
 
     Raises:
         EnergyError: If the assignment is not a mechanism of x.
@@ -66,6 +67,8 @@ class LatentEnergy(Energy):
         cost: Callable[[Tensor, Tensor], Tensor],
         regularizer: Regularizer,
         assignment: Mechanism | None = None,
+        *,
+        dims: Mapping[str, int | tuple[int, ...]] | None = None,
     ) -> None:
         if assignment is not None and (not isinstance(assignment, Mechanism) or assignment.child != "x"):
             raise EnergyError(
@@ -76,3 +79,5 @@ class LatentEnergy(Energy):
         support = getattr(cost, "support", Variable().support)
         outcome = Mechanism("y", ("x", latent), composed, cost, dim=Variable(None, support))
         super().__init__([factor for factor in (outcome, assignment, regularizer) if factor is not None])
+        for name, dim in (dims or {}).items():
+            self.learn_dim(name, dim)

@@ -2,13 +2,17 @@ r"""Mechanisms: directed factors, :math:`C(\mathrm{Dec}(\text{parents}), \text{c
 
 import math
 from collections.abc import Callable, Iterable, Mapping
+from typing import cast
 
+import pyro.distributions as dist
 import torch
 from pyro.distributions.torch_distribution import TorchDistributionMixin
 from torch import Tensor
+from torch.distributions.transforms import ReshapeTransform
 
-from ebm_causal.energies.costs import Cost
-from ebm_causal.energies.factors import Factor, Values, called
+from ebm_causal.energies.costs import Cost, Temperature
+from ebm_causal.energies.factors import Factor, Values, called, flattened
+from ebm_causal.energies.scaling import ScaledCost, Weight, Weighted, positive_weight
 from ebm_causal.energies.variables import Variable
 from ebm_causal.errors import ConvergenceError, EnergyError, IdentificationError
 from ebm_causal.sampling import Lattice, adapt_lattice
@@ -27,7 +31,7 @@ class Mechanism(Factor):
         decoder: Called with the parents by keyword, ``decoder(x=x, z=z)``; gives the prediction.
         cost: Called as ``cost(prediction, value)``. One of the package's costs, or any callable; the
             normalizer of the latter is computed by quadrature where the child has dimension one or two.
-        dim: The child's dimension.
+        dim: The child's dimension; a tuple for images and sequences, None where the first data decide.
 
     Raises:
         EnergyError: If the child is among its own parents.
@@ -61,25 +65,46 @@ class Mechanism(Factor):
         return {name: Variable(None) for name in self.parents} | {self.child: self._child_variable}
 
     def predict(self, values: Values) -> Tensor:
-        """The decoder's prediction from the parents."""
-        return called(self.decoder, {name: values[name] for name in self.parents}, self.variables)
+        """The decoder's prediction from the parents.
+
+        Raises:
+            EnergyError: If its shape is not that of a prediction of the child.
+        """
+        prediction = called(self.decoder, {name: values[name] for name in self.parents}, self.known)
+        wanted = self._prediction_shape
+        if wanted is None or not isinstance(self.cost, Cost) or _ends_with(prediction, wanted):
+            return prediction
+        shape = [size if size is not None else -1 for size in wanted]
+        if prediction.ndim >= len(shape) and _ends_with(prediction, wanted, broadcast=True):
+            return prediction.expand(*prediction.shape[: prediction.ndim - len(shape)], *shape)
+        sizes = ", ".join("K" if size is None else str(size) for size in wanted)
+        raise EnergyError(
+            f"the decoder of {self.child!r} must give [..., {sizes}]; got {list(prediction.shape)}."
+        )
 
     def term(self, values: Values) -> Tensor:
         """The cost of the child's value under the prediction."""
+        if isinstance(self.cost, Cost):
+            return self.cost(self._flat_prediction(values), flattened(values[self.child], self._shape))
         return self.cost(self.predict(values), values[self.child])
 
     def fits(self, term: Tensor, batch: tuple[int, ...], values: Values) -> bool:
         """Whether a term has one number per row; a decoder may leave out some of the parents."""
         if tuple(term.shape) == tuple(batch):
             return True
-        own = len(self._child_variable.shape or (1,))
-        child, prediction = values[self.child], self.predict(values)
-        used = torch.broadcast_shapes(
-            child.shape[: child.ndim - own], prediction.shape[: prediction.ndim - own]
-        )
-        return tuple(term.shape) == tuple(used)
+        child, prediction = flattened(values[self.child], self._shape), self._flat_prediction(values)
+        return tuple(term.shape) == tuple(torch.broadcast_shapes(child.shape[:-1], prediction.shape[:-1]))
 
-    def log_normalizer(self, values: Values, beta: float = 1.0) -> Tensor:
+    def scaled(self, weight: Weight) -> "Mechanism":
+        r"""The mechanism with a weighted cost: a law at :math:`w\beta`, so that surgery and fits stay true."""
+        positive_weight(weight, f"the mechanism of {self.child!r}")
+        cost = ScaledCost(self.cost, weight) if isinstance(self.cost, Cost) else Weighted(self.cost, weight)
+        part = Mechanism(self.child, self.parents, self.decoder, cost, self._child_variable)
+        part.name = self.name
+        part.know(self.known)
+        return part
+
+    def log_normalizer(self, values: Values, beta: Temperature = 1.0) -> Tensor:
         r"""The log of :math:`\int e^{-\beta C}\,dv`, in closed form or by quadrature over the child.
 
         Raises:
@@ -87,25 +112,36 @@ class Mechanism(Factor):
                 or is not a real vector.
             ConvergenceError: If the quadrature does not resolve it.
         """
-        prediction = self.predict(values)
+        self.refuse_unknown_normalizer()
         if isinstance(self.cost, Cost):
-            return self.cost.log_normalizer(prediction, beta)
-        energy, lattice = self._quadrature(prediction, beta)
-        return lattice.log_partition(energy(lattice.points)).reshape(prediction.shape[:-1])
+            return self.cost.log_normalizer(self._flat_prediction(values), beta)
+        energy, lattice, batch = self._quadrature(self.predict(values), beta)
+        return lattice.log_partition(energy(lattice.points)).reshape(batch)
 
-    def distribution(self, values: Values, beta: float = 1.0) -> TorchDistributionMixin | None:
-        """The conditional law as a Pyro distribution, where the cost has one."""
-        return self.cost.distribution(self.predict(values), beta) if isinstance(self.cost, Cost) else None
+    def distribution(self, values: Values, beta: Temperature = 1.0) -> TorchDistributionMixin | None:
+        """The conditional law as a Pyro distribution, where the cost has one.
 
-    def mean(self, values: Values, beta: float = 1.0) -> Tensor:
+        Raises:
+            IdentificationError: If the cost cannot be normalized.
+        """
+        self.refuse_unknown_normalizer()
+        if not isinstance(self.cost, Cost):
+            return None
+        law = self.cost.distribution(self._flat_prediction(values), beta)
+        if self._shape is None or len(self._shape) < 2:
+            return law
+        return dist.TransformedDistribution(law, [ReshapeTransform(law.event_shape, torch.Size(self._shape))])
+
+    def mean(self, values: Values, beta: Temperature = 1.0) -> Tensor:
         """The child's mean given its parents: in closed form, or by quadrature."""
-        prediction = self.predict(values)
+        self.refuse_unknown_normalizer()
         if isinstance(self.cost, Cost):
-            return self.cost.mean(prediction, beta)
-        lattice = self._quadrature(prediction, beta)[1]
-        return lattice.mean().reshape(*prediction.shape[:-1], lattice.dim)
+            mean = self.cost.mean(self._flat_prediction(values), beta)
+            return mean if self._shape is None else mean.reshape(*mean.shape[:-1], *self._shape)
+        _, lattice, batch = self._quadrature(self.predict(values), beta)
+        return lattice.mean().reshape(*batch, lattice.dim)
 
-    def sample(self, values: Values, beta: float, generator: torch.Generator) -> Tensor:
+    def sample(self, values: Values, beta: Temperature, generator: torch.Generator) -> Tensor:
         """One draw of the child for each row of parents."""
         law = self.distribution(values, beta)
         if law is not None:
@@ -113,23 +149,26 @@ class Mechanism(Factor):
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(seed)
                 return law.sample()
-        prediction = self.predict(values)
-        energy, lattice = self._quadrature(prediction, beta)
-        return lattice.draw(energy, 1, generator)[0].reshape(*prediction.shape[:-1], lattice.dim)
+        energy, lattice, batch = self._quadrature(self.predict(values), beta)
+        return lattice.draw(energy, 1, generator)[0].reshape(*batch, lattice.dim)
 
     def refuse_unknown_normalizer(self) -> None:
-        """Refuse where the normalizer has no closed form and quadrature cannot serve.
+        """Refuse where there is no normalizer, or none is known and quadrature cannot serve.
 
         Raises:
             IdentificationError: With the reason and what to do.
         """
-        shape = self._child_variable.shape
+        shape = self._shape
         if isinstance(self.cost, Cost):
+            if self.cost.without_normalizer is not None:
+                raise IdentificationError(
+                    f"the mechanism of {self.child!r} is no conditional law: {self.cost.without_normalizer}"
+                )
             return
         if shape is None or len(shape) > 1 or shape[0] > 2 or not self._child_variable.is_real:
             raise IdentificationError(
                 f"the mechanism of {self.child!r} has a cost without a known normalizer, and its child (dimension "
-                f"{self._child_variable.dim}, {self._child_variable.support}) is not a real vector of one or two "
+                f"{self.known[self.child].dim}, {self._child_variable.support}) is not a real vector of one or two "
                 "dimensions: use one of the package's costs, or a subclass of Cost that knows its normalizer."
             )
 
@@ -138,13 +177,33 @@ class Mechanism(Factor):
         """Whether the normalizer is known to be the same for all parents, so that surgery may leave it out."""
         return isinstance(self.cost, Cost) and self.cost.constant_normalizer
 
-    def _quadrature(self, prediction: Tensor, beta: float) -> tuple[Callable[[Tensor], Tensor], Lattice]:
+    @property
+    def _shape(self) -> tuple[int, ...] | None:
+        return self.known[self.child].shape
+
+    @property
+    def _prediction_shape(self) -> tuple[int | None, ...] | None:
+        shape = self._shape
+        return (
+            shape if shape is None or not isinstance(self.cost, Cost) else self.cost.prediction_shape(shape)
+        )
+
+    def _flat_prediction(self, values: Values) -> Tensor:
+        return flattened(self.predict(values), self._prediction_shape)
+
+    def _quadrature(
+        self, prediction: Tensor, beta: Temperature
+    ) -> tuple[Callable[[Tensor], Tensor], Lattice, torch.Size]:
+        """The reduced cost over the child, a lattice that carries its mass, and the batch of rows."""
         self.refuse_unknown_normalizer()
-        dim = math.prod(self._child_variable.shape or (1,))
-        rows = prediction.reshape(-1, prediction.shape[-1])
+        dim = math.prod(self._shape or (1,))
+        inverse = torch.as_tensor(beta).to(prediction)
+        batch = torch.broadcast_shapes(prediction.shape[:-1], inverse.shape)
+        rows = prediction.expand(*batch, prediction.shape[-1]).reshape(-1, prediction.shape[-1])
+        each = inverse.expand(batch).reshape(-1) if inverse.ndim else inverse
 
         def over_child(points: Tensor) -> Tensor:
-            return beta * self.cost(rows, points)
+            return each * self.cost(rows, points)
 
         lattice = adapt_lattice(over_child, rows.shape[0], dim, like=rows)
         bad = (~lattice.resolved).nonzero().flatten().tolist()
@@ -154,7 +213,18 @@ class Mechanism(Factor):
                 f"predictions, the first {bad[:5]}: its cost does not grow at infinity, grows too slowly, or is too "
                 "narrow there. Use a subclass of Cost that knows its normalizer."
             )
-        return over_child, lattice
+        return over_child, lattice, batch
+
+
+def _ends_with(prediction: Tensor, wanted: tuple[int | None, ...], *, broadcast: bool = False) -> bool:
+    """Whether a tensor's last dimensions are the wanted ones, or, on request, can be broadcast to them."""
+    found = prediction.shape[-len(wanted) :]
+    if len(found) < len(wanted):
+        return False
+    return all(
+        size is None or have == size or (broadcast and have == 1)
+        for have, size in zip(found, wanted, strict=True)
+    )
 
 
 class LocalNormalizer(Factor):
@@ -181,7 +251,20 @@ class LocalNormalizer(Factor):
         """A normalizer that does not depend on the parents is one number for all rows."""
         return tuple(torch.broadcast_shapes(term.shape, batch)) == tuple(batch)
 
-    def reduced(self, values: Values, beta: float) -> Tensor:
+    def scaled(self, weight: Weight) -> "LocalNormalizer":
+        """The normalizer of the scaled mechanism."""
+        return LocalNormalizer(self.mechanism.scaled(weight))
+
+    def beside(self, mechanism: Factor) -> "LocalNormalizer":
+        """The normalizer of a mechanism that takes the place of this one's."""
+        return LocalNormalizer(cast(Mechanism, mechanism))
+
+    def know(self, variables: Mapping[str, Variable]) -> None:
+        """Dimensions, which the mechanism needs too."""
+        super().know(variables)
+        self.mechanism.know(variables)
+
+    def reduced(self, values: Values, beta: Temperature) -> Tensor:
         """The log normalizer at this beta."""
         return self.mechanism.log_normalizer(values, beta)
 

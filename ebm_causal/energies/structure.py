@@ -1,6 +1,7 @@
 """What an energy's factors say together: the graph, the latents, the order of causes, the parameters' names."""
 
 import itertools
+import re
 from collections.abc import Iterable, Mapping
 
 import networkx as nx
@@ -155,6 +156,6 @@ def find_parameters(energy: Energy, wanted: Iterable[str]) -> tuple[str, ...]:
 
 def _display(factor: Factor, local: str) -> str:
     if isinstance(factor, FunctionFactor):
-        return local.removeprefix("function.")
+        return re.sub(r"^(function\.)+", "", local)  # once more for each time it was scaled
     shorter = local.replace(".value", "")
     return f"{factor.name}.{shorter}"

@@ -38,7 +38,7 @@ class Draws:
 
     def summary(self) -> pd.DataFrame:
         """A row per row and coordinate: mean, its Monte Carlo error, and the draws' standard deviation."""
-        rows, dim = self.mean.shape
+        rows, dim = self.mean.flatten(1).shape
         labels = [f"{self.query}[{i}, {j}]" for i in range(rows) for j in range(dim)]
         columns = {
             "mean": self.mean.reshape(-1).numpy(),

@@ -259,7 +259,8 @@ def _from_posterior(setting: Setting, held: Mapping[str, Tensor]) -> dict[str, T
 def _draws(setting: Setting, query: str, worlds: tuple[Imagined, Mapping[str, Tensor]], method: str) -> Draws:
     world, held = worlds
     value, conditional = evaluate(setting, query, world, tuple(held))
-    weights = world.weights()[..., None]
+    weights = world.weights()
+    weights = weights.reshape(*weights.shape, *[1] * (conditional.ndim - weights.ndim))
     mean = (weights * conditional).sum(0)
     deviations = weights * (conditional - mean)
     weighted = bool((world.log_weights != 0).any())
@@ -272,4 +273,4 @@ def _resampled(value: Tensor, world: Imagined, setting: Setting) -> Tensor:
     index = torch.multinomial(
         world.weights().T, setting.draws, replacement=True, generator=setting.generator
     ).T
-    return value.gather(0, index[..., None].expand_as(value))
+    return value.gather(0, index.reshape(*index.shape, *[1] * (value.ndim - index.ndim)).expand_as(value))

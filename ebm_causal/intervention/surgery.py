@@ -79,7 +79,7 @@ def held_rows(energy: Energy, values: Mapping[str, object]) -> dict[str, Tensor]
         variable = energy.variables[name]
         held[name] = as_rows(name, value, variable.shape, like=like_of(energy))
         variable.check(name, held[name])
-        energy.learn_dim(name, held[name].shape[-1])
+        energy.learn_dim(name, tuple(held[name].shape[1:]))
     return held
 
 

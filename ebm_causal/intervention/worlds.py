@@ -133,7 +133,8 @@ def imagine(
                 p: values[p].expand(setting.draws, rows, *values[p].shape[2:]) for p in mechanism.parents
             }
             values[name] = mechanism.sample(parents, setting.beta, setting.generator)
-            values[name] = values[name].expand(setting.draws, rows, *values[name].shape[-1:])
+            own = setting.energy.all_variables[name].shape or (1,)
+            values[name] = values[name].expand(setting.draws, rows, *own)
     return Imagined(values=values, log_weights=log_weights, told=tuple(told))
 
 

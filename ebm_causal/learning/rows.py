@@ -43,7 +43,7 @@ def rows_of(
     rows = {name: as_rows(name, given[name], energy.variables[name].shape, like).to(like) for name in wanted}
     for name, value in rows.items():
         energy.variables[name].check(name, value)
-        energy.learn_dim(name, value.shape[-1])
+        energy.learn_dim(name, tuple(value.shape[1:]))
     if not rows or common_rows(rows) < 1:
         raise EnergyError("a fit needs data: got no rows.")
     return rows

@@ -1,0 +1,77 @@
+"""What an energy takes and gives: finite numbers within their supports, and one real number per row."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from ebm_causal.energies.factors import Factor, Values, batch_of
+from ebm_causal.energies.variables import Variable
+from ebm_causal.errors import EnergyError
+
+
+def refuse_bad_values(name: str, variable: Variable, value: Tensor) -> None:
+    """Refuse NaN and what is outside a variable's support; tensors without numbers (meta, vmap) pass.
+
+    Raises:
+        EnergyError: Naming the variable and the first rows.
+    """
+    rows = value.detach().reshape(-1, *(variable.shape or value.shape[-1:]))
+    bad = _rows_where(rows.isnan())
+    if bad:
+        raise EnergyError(
+            f"{name!r} is NaN in {len(bad)} rows, the first of them {bad[:5]}: drop or mend these rows, or leave "
+            f"{name!r} out of what is given, so that it is inferred."
+        )
+    if not variable.is_real and _has_numbers(rows):
+        variable.check(name, rows)
+
+
+def checked_term(factor: Factor, values: Values, variables: Mapping[str, Variable]) -> Tensor:
+    """A factor's term, or a refusal.
+
+    Raises:
+        EnergyError: If it is not one real number per row.
+    """
+    term = factor.term(values)
+    own = {name: variable for name, variable in variables.items() if name in factor.variables}
+    batch = torch.broadcast_shapes(*(batch_of(values[name], variable) for name, variable in own.items()))
+    if not isinstance(term, Tensor) or term.is_complex() or not factor.fits(term, batch, values):
+        found = list(term.shape) if isinstance(term, Tensor) else type(term).__name__
+        complex_note = " complex" if isinstance(term, Tensor) and term.is_complex() else ""
+        raise EnergyError(
+            f"factor {factor.name!r} must give one real number per row, shape {list(batch)}; got{complex_note} "
+            f"{found}. Sum over the last dimension of each variable."
+        )
+    return term
+
+
+def refuse_nan(factor: Factor, term: Tensor) -> Tensor:
+    """A term as it is, or a refusal.
+
+    Raises:
+        EnergyError: If it is NaN, naming the factor, its variables and the first rows.
+    """
+    bad = _rows_where(term.detach().reshape(-1, 1).isnan())
+    if bad:
+        raise EnergyError(
+            f"factor {factor.name!r} of {list(factor.variables)} is NaN in {len(bad)} rows, the first of them "
+            f"{bad[:5]}: look for a logarithm, a root or a quotient outside its domain, or state the support "
+            "of the variable."
+        )
+    return term
+
+
+def _rows_where(wrong: Tensor) -> list[int]:
+    if not _has_numbers(wrong) or not bool(wrong.any()):
+        return []
+    return wrong.flatten(1).any(-1).nonzero().flatten().tolist()
+
+
+def _has_numbers(tensor: Tensor) -> bool:
+    """Whether values may be looked at: not those of meta tensors, nor under vmap."""
+    try:
+        bool(tensor.flatten()[:1].sum() == 0)
+    except RuntimeError:
+        return False
+    return True
