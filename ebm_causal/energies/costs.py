@@ -222,8 +222,9 @@ class StudentTCost(Cost):
         r"""The tail index :math:`\nu' = \beta(\nu + 1) - 1` of the law at this beta."""
         warm = beta * (tail + 1) - 1
         if bool((warm <= 0).any()):
+            lowest = float(beta.detach().min()) if isinstance(beta, Tensor) else beta
             raise ArgumentError(
-                f"a Student-t cost cannot be normalized at beta {beta}: beta (nu + 1) must exceed 1."
+                f"a Student-t cost cannot be normalized at beta {lowest:g}: beta (nu + 1) must exceed 1."
             )
         return warm
 
@@ -241,6 +242,11 @@ def summed(terms: Tensor, prediction: Tensor) -> Tensor:
 def across(beta: Temperature, like: Tensor) -> Temperature:
     """An inverse temperature per row as it meets tensors ``[*batch, dim]``; a number stays one."""
     return beta.to(like)[..., None] if isinstance(beta, Tensor) else beta
+
+
+def as_temperature(beta: Temperature, like: Tensor) -> Tensor:
+    """The same as a tensor, for what takes tensors only."""
+    return torch.as_tensor(across(beta, like), dtype=like.dtype, device=like.device)
 
 
 def is_one(beta: Temperature) -> bool:

@@ -6,7 +6,7 @@ from pyro.distributions.torch_distribution import TorchDistributionMixin
 from torch import Tensor
 from torch.distributions import constraints
 
-from ebm_causal.energies.costs import Cost, Temperature, across, is_one, total
+from ebm_causal.energies.costs import Cost, Temperature, across, as_temperature, is_one, total
 from ebm_causal.energies.counts import TemperedPoisson, count_series
 from ebm_causal.energies.laws import FiniteLaw
 from ebm_causal.energies.variables import finite
@@ -118,7 +118,7 @@ class PoissonCost(Cost):
         """The log normalizer; zero at beta = 1."""
         if is_one(beta):
             return prediction.new_zeros(())
-        inverse = torch.as_tensor(across(beta, prediction)).to(prediction)
+        inverse = as_temperature(beta, prediction)
         series = count_series(prediction, inverse)[1].logsumexp(-1)
         return total((series - inverse * prediction.double().exp()).to(prediction))
 
@@ -126,7 +126,7 @@ class PoissonCost(Cost):
         """A Poisson law at beta = 1, a Conway-Maxwell-Poisson law at others."""
         if is_one(beta):
             return dist.Poisson(prediction.exp()).to_event(1)
-        return TemperedPoisson(prediction, torch.as_tensor(across(beta, prediction)).to(prediction))
+        return TemperedPoisson(prediction, as_temperature(beta, prediction))
 
     def mean(self, prediction: Tensor, beta: Temperature) -> Tensor:
         """The mean count: the rate at beta = 1."""

@@ -188,18 +188,17 @@ class Energy(nn.Module):
     def _learn_shapes(self, values: Values) -> None:
         """The dimensions of variables of which nothing is stated, from values ``[*batch, *shape]``.
 
-        Those of known dimension say how many dimensions the batch has, at least one. A variable may have one
-        more of them if it broadcasts, so images and sequences whose sizes leave that open are to be stated.
+        A batch has at most as many dimensions as those of the other variables, at least one, and broadcasts
+        against them; the batch of vectors ``[*, *, dim]`` may have two.
         """
         known = self.all_variables
         batches = [batch_of(v, known[name]) for name, v in values.items() if known[name].dim is not None]
-        depth = max([1, *map(len, batches)])
+        most = max([1, *map(len, batches)])
         for name, value in values.items():
             if known[name].dim is None:
-                own = value.shape[depth:] if value.ndim > depth + 1 else value.shape[-1:]
-                if value.ndim == depth + 2 and _broadcast([*batches, value.shape[:-1]]):
-                    own = value.shape[-1:]
-                self.learn_dim(name, own)
+                first = value.ndim - 1 if value.ndim == 3 else min(most, value.ndim - 1)
+                depths = (k for k in range(first, 0, -1) if _broadcast([*batches, value.shape[:k]]))
+                self.learn_dim(name, tuple(value.shape[next(depths, value.ndim - 1) :]))
 
     def learn_dim(self, name: str, dim: int | tuple[int, ...]) -> None:
         """Fix the dimension of a variable that no factor states, from its first data."""
@@ -211,8 +210,8 @@ class Energy(nn.Module):
             self._tell_factors()
 
     def learn_dims_of(self, other: "Energy") -> None:
-        """Take over the dimensions that another energy has learned of the same variables."""
-        for name, variable in other._learned_dims.items():
+        """Take over the dimensions that another energy knows of the same variables."""
+        for name, variable in other.all_variables.items():
             if name in self.all_variables and variable.shape is not None:
                 self.learn_dim(name, variable.shape)
 

@@ -197,7 +197,7 @@ class Mechanism(Factor):
         """The reduced cost over the child, a lattice that carries its mass, and the batch of rows."""
         self.refuse_unknown_normalizer()
         dim = math.prod(self._shape or (1,))
-        inverse = torch.as_tensor(beta).to(prediction)
+        inverse = torch.as_tensor(beta, dtype=prediction.dtype, device=prediction.device)
         batch = torch.broadcast_shapes(prediction.shape[:-1], inverse.shape)
         rows = prediction.expand(*batch, prediction.shape[-1]).reshape(-1, prediction.shape[-1])
         each = inverse.expand(batch).reshape(-1) if inverse.ndim else inverse

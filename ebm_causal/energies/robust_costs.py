@@ -1,9 +1,8 @@
 """Costs that outliers do not steer, with closed-form normalizers (the Student-t is with the plain ones)."""
 
-import torch
 from torch import Tensor
 
-from ebm_causal.energies.costs import Cost, PositiveScale, Scale, Temperature, across, summed, total
+from ebm_causal.energies.costs import Cost, PositiveScale, Scale, Temperature, as_temperature, summed, total
 from ebm_causal.energies.laws import HuberLaw, huber, huber_masses
 
 
@@ -47,13 +46,13 @@ class HuberCost(Cost):
 
     def log_normalizer(self, prediction: Tensor, beta: Temperature) -> Tensor:
         """The log normalizer; it depends on the prediction's dimension alone."""
-        inverse = torch.as_tensor(across(beta, prediction)).to(prediction)
+        inverse = as_temperature(beta, prediction)
         body, tails = huber_masses(self.threshold(prediction), inverse)
         return summed(self.scale(prediction).log() + (body + tails).log(), prediction)
 
     def distribution(self, prediction: Tensor, beta: Temperature) -> HuberLaw:
         """A normal body with exponential tails, drawn from exactly."""
-        inverse = torch.as_tensor(across(beta, prediction)).to(prediction)
+        inverse = as_temperature(beta, prediction)
         return HuberLaw(prediction, self.scale(prediction), self.threshold(prediction), inverse)
 
     def mean(self, prediction: Tensor, beta: Temperature) -> Tensor:

@@ -97,7 +97,7 @@ class Variable:
         if len(bad):
             raise EnergyError(
                 f"{name!r} must be in its support, {self.support}; it is not in {len(bad)} rows, the first of them "
-                f"{bad[:5].tolist()}: {rows[bad[0]].tolist()}."
+                f"{bad[:5].tolist()}: {rows[bad[0]].tolist()}. Drop or mend these values, or state another support."
             )
 
     def merged(self, name: str, other: "Variable") -> "Variable":

@@ -1,132 +1,21 @@
-"""Laws over every energy, and what an energy refuses."""
+"""What is read off an energy: its graph, its latents, its sums."""
 
 import networkx as nx
 import pytest
 import torch
+from energies.catalog import F64, linear, make, rows_of, structural
 from torch import nn
 
 import ebm_causal as ec
-from ebm_causal.energies import Strength, confounded_energy, latents_of, named_parameters, undirected_of
-
-F64 = torch.float64
+from ebm_causal.energies import latents_of, undirected_of
 
 
-def network(dtype):
-    torch.manual_seed(0)
-    body = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 1)).to(dtype)
-
-    class Decoder(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.body = body
-
-        def forward(self, x, z):
-            return self.body(torch.cat([x, z], -1))
-
-    return Decoder()
+def latent():
+    return make("latent")
 
 
-def structural(dtype=F64):
-    x = ec.Mechanism("x", "z", lambda z: z.repeat_interleave(2, -1), ec.StudentTCost(1.0, 3.0), dim=2)
-    y = ec.Mechanism("y", ("x", "z"), network(dtype), ec.SquaredError(0.5))
-    return x + y + ec.GaussianRegularizer(1)
-
-
-def linear(dtype=F64):
-    generator = torch.Generator().manual_seed(0)
-    weights = [torch.randn(3, k, generator=generator, dtype=dtype) for k in (2, 4)]
-    return ec.LinearGaussianEnergy(*weights, offset=torch.ones(3, dtype=dtype), scale=0.7)
-
-
-def plain(dtype=F64):
-    return ec.energy(lambda a, b: ((a * b).sum(-1) - 1) ** 2 + (a**4).sum(-1), a=2, b=2)
-
-
-def latent(dtype=F64):
-    torch.manual_seed(1)
-    predictor = nn.Linear(2, 3).to(dtype)
-    return ec.LatentEnergy(
-        predictor, lambda h, z: torch.tanh(h + z), ec.SquaredError(), ec.GaussianRegularizer(3, 2.0)
-    )
-
-
-def intervened(dtype=F64):
-    return ec.do(structural(dtype), x=torch.tensor([0.3, -0.2], dtype=dtype))
-
-
-def table(dtype=F64):
-    energy = confounded_energy(
-        2, binary_treatment=False, tail="heavy", strength=Strength(treatment=0.2, outcome=0.1)
-    )
-    return energy.to(dtype)
-
-
-ENERGIES = {f.__name__: f for f in (structural, linear, plain, latent, intervened, table)}
-DIMS = {"x": 2, "y": 1, "z": 1, "a": 2, "b": 2, "w": 2, "t": 1}
-OWN = {"linear": {"x": 4, "y": 3, "z": 2}, "latent": {"x": 2, "y": 3, "z": 3}}
-every_energy = pytest.mark.parametrize("name", ENERGIES)
-
-
-def rows_of(name, energy, rows=5, dtype=F64):
-    generator = torch.Generator().manual_seed(2)
-    dims = {**DIMS, **OWN.get(name, {})}
-    return {v: torch.randn(rows, dims[v], generator=generator, dtype=dtype) for v in energy.variables}
-
-
-@every_energy
-def test_a_batch_is_a_loop_over_rows(name):
-    energy = ENERGIES[name]()
-    values = rows_of(name, energy)
-    whole = energy(**values)
-    rows = [energy(**{v: value[i] for v, value in values.items()}) for i in range(5)]
-    assert whole.shape == (5,)
-    assert torch.allclose(whole, torch.stack([row.reshape(()) for row in rows]), rtol=1e-12)
-
-
-@every_energy
-def test_variables_broadcast(name):
-    energy = ENERGIES[name]()
-    values = rows_of(name, energy)
-    first = next(iter(values))
-    wide = energy(**{**values, first: values[first][:, None]})
-    assert wide.shape == (5, 5)
-    assert torch.allclose(wide.diagonal(), energy(**values))
-
-
-@every_energy
-def test_the_gradient_is_that_of_finite_differences(name):
-    energy = ENERGIES[name]()
-    values = {v: value.requires_grad_() for v, value in rows_of(name, energy, rows=2).items()}
-    names = list(values)
-    assert torch.autograd.gradcheck(
-        lambda *tensors: energy(**dict(zip(names, tensors, strict=True))), tuple(values.values())
-    )
-
-
-@every_energy
-def test_the_reduced_energy_is_beta_times_the_energy_but_for_normalizers(name):
-    energy = ENERGIES[name]()
-    values = rows_of(name, energy)
-    assert torch.allclose(energy.reduced(values, 1.0), energy(**values))
-    assert torch.allclose(energy.reduced(values, 2.0), 2 * energy(**values))
-
-
-@every_energy
-@pytest.mark.parametrize("dtype", [torch.float32, F64])
-def test_the_dtype_follows_the_input(name, dtype):
-    energy = ENERGIES[name](dtype)
-    assert energy(**rows_of(name, energy, dtype=dtype)).dtype == dtype
-
-
-@every_energy
-def test_parameters_have_names_and_reach_the_energy(name):
-    energy = ENERGIES[name]()
-    named = named_parameters(energy)
-    assert {id(p) for p in named.values()} == {id(p) for p in energy.parameters()}
-    value = energy(**rows_of(name, energy)).sum()
-    if named:
-        found = torch.autograd.grad(value, list(named.values()), allow_unused=True)
-        assert any(gradient is not None and bool((gradient != 0).any()) for gradient in found)
+def intervened():
+    return make("intervened")
 
 
 def test_a_sum_of_energies_is_the_energy_of_the_sum():

@@ -1,6 +1,9 @@
+import math
+
 import pytest
 import torch
 from torch import nn
+from torch.distributions import constraints
 
 import ebm_causal as ec
 from ebm_causal.errors import ArgumentError, EnergyError
@@ -117,3 +120,68 @@ def test_supports_and_dimensions_that_make_no_sense():
         ec.finite([1])
     with pytest.raises(ArgumentError, match="a variable's dimension must be positive; got 0"):
         ec.Variable(0)
+
+
+def test_nan_in_values():
+    with pytest.raises(
+        EnergyError, match=r"'b' is NaN in 2 rows, the first of them \[0, 2\]: drop or mend these rows"
+    ):
+        plain()(a=torch.zeros(3, 2), b=torch.tensor([[torch.nan, 0.0], [0.0, 0.0], [torch.nan, torch.nan]]))
+
+
+def test_a_factor_that_is_nan():
+    root = ec.energy(lambda a: a.sqrt().sum(-1), a=2)
+    with pytest.raises(
+        EnergyError, match=r"factor '<lambda>' of \['a'\] is NaN in 1 rows, the first of them \[1\]: look"
+    ):
+        (root + plain())(a=torch.tensor([[1.0, 4.0], [1.0, -1.0]]), b=torch.zeros(2, 2))
+
+
+def test_an_infinite_energy_is_a_constraint():
+    wall = ec.energy(lambda a: torch.where(a > 0, 0.0, torch.inf).sum(-1), a=1)
+    assert wall(a=torch.tensor([[1.0], [-1.0]])).tolist() == [0.0, torch.inf]
+
+
+def test_a_factor_that_is_complex(unchecked):
+    with pytest.raises(
+        EnergyError, match="factor '<lambda>' must give one real number per row.* got complex"
+    ):
+        ec.energy(lambda a: a.sum(-1) * 1j, a=2)(a=torch.zeros(3, 2))
+
+
+@pytest.mark.parametrize(
+    ("support", "value", "shown"),
+    [
+        (constraints.positive, -1.0, r"GreaterThan\(lower_bound=0.0\)"),
+        (constraints.unit_interval, 1.5, r"Interval\(lower_bound=0.0, upper_bound=1.0\)"),
+        (constraints.boolean, 0.5, "Boolean"),
+        (ec.finite((-1, 1)), 0.0, r"finite\(\[-1.0, 1.0\]\)"),
+    ],
+    ids=["positive", "interval", "boolean", "finite"],
+)
+def test_values_outside_their_support(support, value, shown):
+    energy = ec.energy(lambda s: s.sum(-1), s=ec.Variable(1, support))
+    inside = torch.ones(2, 1)
+    with pytest.raises(
+        EnergyError, match=rf"'s' must be in its support, {shown}.*; it is not in 1 rows, the first"
+    ):
+        energy(s=torch.cat([inside, torch.tensor([[value]])]))
+    with pytest.raises(EnergyError, match="Drop or mend these values, or state another support"):
+        energy(s=value)
+
+
+def test_a_prediction_that_no_value_of_the_child_fits():
+    y = ec.Mechanism("y", "z", lambda z: z, ec.SquaredError(), dim=2) + ec.GaussianRegularizer(3)
+    with pytest.raises(EnergyError, match=r"the decoder of 'y' must give \[..., 2\]; got \[4, 3\]"):
+        y(y=torch.zeros(4, 2), z=torch.zeros(4, 3))
+
+
+def test_a_prediction_of_one_number_for_several_coordinates_counts_for_each():
+    y = ec.Mechanism("y", "z", lambda z: z, ec.SquaredError(), dim=2)
+    assert y.log_normalizer({"z": torch.zeros(4, 1)}).item() == pytest.approx(math.log(2 * math.pi))
+
+
+def test_energies_under_vmap_are_not_looked_at():
+    values = torch.randn(3, 2), torch.randn(3, 2)
+    found = torch.vmap(lambda a, b: plain()(a=a, b=b))(*values)
+    assert torch.allclose(found, plain()(a=values[0], b=values[1]))
