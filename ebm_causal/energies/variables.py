@@ -100,6 +100,21 @@ class Variable:
                 f"{bad[:5].tolist()}: {rows[bad[0]].tolist()}. Drop or mend these values, or state another support."
             )
 
+    def refuse_endless(self, name: str) -> None:
+        """Refuse to integrate or search over infinitely many separate values, such as all counts.
+
+        Raises:
+            EnergyError: Naming the variable.
+        """
+        if self.support.is_discrete and not isinstance(
+            self.support, FiniteSupport | type(constraints.boolean)
+        ):
+            raise EnergyError(
+                f"{name!r} may be any of infinitely many separate values ({self.support}), which can be drawn but "
+                "neither enumerated nor searched: put it into given, or state those that matter, as in "
+                "ec.Variable(1, ec.finite(range(100)))."
+            )
+
     def merged(self, name: str, other: "Variable") -> "Variable":
         """What two factors say of one variable, together.
 
