@@ -22,12 +22,14 @@ class Columns(NamedTuple):
         finite: Columns of finite ones.
         lower: The closed lower bound of each real column; minus infinity where there is none.
         upper: The closed upper bound.
+        beyond: The open bound of each, infinite where there is none.
     """
 
     real: Tensor
     finite: Tensor
     lower: Tensor
     upper: Tensor
+    beyond: Tensor
 
 
 class Certified(NamedTuple):
@@ -41,6 +43,7 @@ class Certified(NamedTuple):
             where it was not computed.
         stationary: Whether the point is a minimum to rounding.
         hessian: In the real coordinates, the unit matrix times its largest in those on a bound.
+        inside: Whether no coordinate has gone to an open bound, where no minimum can be.
     """
 
     points: Tensor
@@ -49,27 +52,29 @@ class Certified(NamedTuple):
     smallest_eigenvalue: Tensor
     stationary: Tensor
     hessian: Tensor
+    inside: Tensor
 
 
 def columns_of(restriction: Restriction) -> Columns:
     """Sort the columns of a restriction's points."""
     real: list[int] = []
     finite: list[int] = []
-    bounds: list[tuple[float, float]] = []
+    bounds: list[tuple[float, float, float]] = []
     for variable in restriction.variables:
         size, start = math.prod(variable.shape or (1,)), len(real) + len(finite)
         if values_of(variable) is not None:
             finite += range(start, start + size)
             continue
         real += range(start, start + size)
-        bounds += [_closed_bounds(variable.support)] * size
+        bounds += [(*_closed_bounds(variable.support), _open_bound(variable.support))] * size
     like = restriction.like
-    lower, upper = like.new_tensor(bounds).reshape(-1, 2).unbind(-1)
+    lower, upper, beyond = like.new_tensor(bounds).reshape(-1, 3).unbind(-1)
     return Columns(
         torch.tensor(real, dtype=torch.long, device=like.device),
         torch.tensor(finite, dtype=torch.long, device=like.device),
         lower,
         upper,
+        beyond,
     )
 
 
@@ -80,11 +85,12 @@ def certify_inside(restriction: Restriction, points: Tensor, *, differentiable: 
         inside = restriction.to_support(points[None])[0][0]
         energies = _numbers(restriction.at(inside[None])[0])
     if not len(columns.real) or not differentiable:
-        return _without_slope(inside, energies, len(columns.real))
+        return _without_slope(inside, energies, columns)
     energy = _in_real_columns(restriction, columns, inside)
     where, value, bound = _onto_bounds(energy, inside[:, columns.real], energies, columns)
     inside = inside.index_copy(1, columns.real, where)
-    return _judged(energy, inside, where, value, bound)
+    found = _judged(energy, inside, where, value, bound)
+    return found._replace(inside=_is_inside(where, columns))
 
 
 def _closed_bounds(support: constraints.Constraint) -> tuple[float, float]:
@@ -98,16 +104,28 @@ def _closed_bounds(support: constraints.Constraint) -> tuple[float, float]:
     return lower, upper
 
 
+def _open_bound(support: constraints.Constraint) -> float:
+    if isinstance(support, constraints.greater_than):
+        return float(support.lower_bound)
+    if isinstance(support, constraints.less_than | constraints.half_open_interval):
+        return float(support.upper_bound)
+    return math.inf
+
+
+def _is_inside(reals: Tensor, columns: Columns) -> Tensor:
+    reach = torch.finfo(reals.dtype).eps * (1 + columns.beyond.abs())
+    return (((reals - columns.beyond).abs() > reach) | columns.beyond.isinf()).all(-1)
+
+
 def _numbers(value: Tensor) -> Tensor:
     return torch.where(value.isnan(), torch.inf, value)
 
 
-def _without_slope(inside: Tensor, energies: Tensor, reals: int) -> Certified:
-    none = torch.full_like(energies, math.nan)
-    held = energies.isfinite() & (reals == 0)
-    flat = inside.new_zeros(len(inside), reals, reals)
-    norm = none if reals else torch.zeros_like(energies)
-    return Certified(inside, energies, norm, none, held, flat)
+def _without_slope(points: Tensor, energies: Tensor, columns: Columns) -> Certified:
+    reals, none = len(columns.real), torch.full_like(energies, math.nan)
+    norm, held = (none if reals else torch.zeros_like(energies)), energies.isfinite() & (reals == 0)
+    flat, inside = points.new_zeros(len(points), reals, reals), _is_inside(points[:, columns.real], columns)
+    return Certified(points, energies, norm, none, held, flat, inside)
 
 
 def _in_real_columns(restriction: Restriction, columns: Columns, inside: Tensor) -> PointEnergy:
@@ -148,7 +166,8 @@ def _judged(energy: PointEnergy, inside: Tensor, where: Tensor, value: Tensor, b
         gradient = _free_part(gradient, bound)
         norm = gradient.norm(dim=-1)
         small = norm**2 <= 0.01 * torch.finfo(value.dtype).eps ** 0.5 * (1 + value.abs())
-        return Certified(inside, value, norm, none, small, value.new_zeros(len(where), 0, 0))
+        flat = value.new_zeros(len(where), 0, 0)
+        return Certified(inside, value, norm, none, small, flat, small)
     _, gradient, hessian = curvatures(energy, where)
     gradient = _free_part(gradient, bound)
     both = free[:, :, None] & free[:, None, :]
@@ -157,7 +176,9 @@ def _judged(energy: PointEnergy, inside: Tensor, where: Tensor, value: Tensor, b
     found = judge(value, gradient, hessian)
     smallest = found.smallest_eigenvalue if found.smallest_eigenvalue is not None else none
     smallest = torch.where(free.any(-1), smallest, torch.inf)
-    return Certified(inside, value, found.gradient_norm, smallest, found.stationary, hessian)
+    return Certified(
+        inside, value, found.gradient_norm, smallest, found.stationary, hessian, found.stationary
+    )
 
 
 def _free_part(gradient: Tensor, bound: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ebm_causal.gibbs.certificates import Certified, certify_inside, columns_of
 from ebm_causal.gibbs.descending import Ends, Plan
-from ebm_causal.gibbs.modes import group_ends, only_rows
+from ebm_causal.gibbs.modes import Shape, group_ends, only_rows
 from ebm_causal.gibbs.restriction import Restriction
 
 APART = 1e-4  # how far two ends on kinks are apart, against their length, if they are two minima
@@ -56,7 +56,7 @@ def choose(block: Restriction, ends: Ends, plan: Plan, *, most: int, per_state: 
     )
     shape = (kept, block.rows)
     certified = Certified(*(entry.reshape(*shape, *entry.shape[1:]) for entry in flat))
-    sure = (certified.stationary | lowest.polled) & certified.energies.isfinite()
+    sure = (certified.stationary | (lowest.polled & certified.inside)) & certified.energies.isfinite()
     points, energies, norm, smallest = certified[:4]
     whole = Found(points, energies, norm, smallest, sure, as_low, agreement)
     return whole if most == 1 else _grouped(block, whole, certified, most)
@@ -88,7 +88,8 @@ def _grouped(block: Restriction, whole: Found, certified: Certified, most: int) 
     finite_energy = whole.energies.isfinite()
     lowest = finite_energy & (whole.energies == whole.energies.amin(0))
     usable = torch.where(whole.stationary.any(0), whole.stationary, lowest)
-    groups = group_ends(whole.points, whole.energies, _metric(block, certified), usable, most=most)
+    shape = Shape(_metric(block, certified), usable)
+    groups = group_ends(block.at, whole.points, whole.energies, shape, most=most)
     rows = torch.arange(whole.points.shape[1], device=whole.points.device)
     points, energies, norm, smallest, sure = (entry[groups.first, rows] for entry in whole[:5])
     energies = torch.where(groups.found, energies, torch.inf)

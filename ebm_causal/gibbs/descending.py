@@ -22,7 +22,7 @@ from ebm_causal.sampling import (
 )
 
 Report = Callable[[float, str], None]
-MOVES, SWEEPS = 20_000, (50, 300)  # of annealing: about how many moves, and between which numbers of sweeps
+MOVES, SWEEPS = 10_000, (50, 300)  # of annealing: about how many moves, and between which numbers of sweeps
 POLISHING = 50  # steps by slopes after a search by values
 
 
@@ -35,6 +35,7 @@ class Plan:
         starts: How many per row.
         differentiable: Whether there are slopes to go by.
         fallback: Whether rows that do not arrive go on by the next method.
+        every: Whether each start has to arrive, for several modes, or the lowest alone.
         schedule: The inverse temperatures of annealing; None for those of its own.
         report: Told the share done and what is being done.
     """
@@ -43,6 +44,7 @@ class Plan:
     starts: int
     differentiable: bool
     fallback: bool
+    every: bool = False
     schedule: Tensor | None = None
     report: Report | None = None
 
@@ -64,6 +66,8 @@ class Ends(NamedTuple):
 def point_energy(restriction: Restriction, rows: Tensor) -> PointEnergy:
     """The energy of one unconstrained point in each of some rows."""
     part = only_rows(restriction, rows)
+    if all(variable.is_real or values_of(variable) is not None for variable in part.variables):
+        return lambda points: part.at(points[None])[0]
     return lambda points: part.at(part.to_support(points[None])[0])[0]
 
 
@@ -95,25 +99,29 @@ def _by_slopes(
 ) -> tuple[Ends, int]:
     first = minimize_rows(lambda rows: point_energy(restriction, rows), begin, method=plan.method)
     ends = Ends(first.points, first.energies, torch.zeros_like(first.arrived))
-    late = _late(restriction, ends) if plan.fallback else torch.zeros(0, dtype=torch.long)
+    late = _late(restriction, ends, plan) if plan.fallback else torch.zeros(0, dtype=torch.long)
     if len(late) and plan.method == "newton":
         part = only_rows(restriction, late)
         again = minimize_rows(lambda rows: point_energy(part, rows), ends.points[:, late], method="lbfgs")
         _put(ends, late, Ends(again.points, again.energies, torch.zeros_like(again.arrived)))
-        late = late[_late(part, Ends(*(entry[:, late] for entry in ends)))]
+        late = late[_late(part, Ends(*(entry[:, late] for entry in ends)), plan)]
     if len(late) and restriction.dim <= NEWTON_UP_TO:
         part = only_rows(restriction, late)
         _put(ends, late, _by_values(part, ends.points[:, late], plan, generator))
     return ends, len(late)
 
 
-def _late(restriction: Restriction, ends: Ends) -> Tensor:
-    """Rows whose lowest end is finite but not a minimum."""
-    energies, best = ends.energies.min(0)
-    points = ends.points[best, torch.arange(restriction.rows, device=best.device)]
-    part = only_rows(restriction, torch.arange(restriction.rows, device=best.device))
-    found = certify_inside(part, points, differentiable=True)
-    return (~found.stationary & energies.isfinite()).nonzero().flatten()
+def _late(restriction: Restriction, ends: Ends, plan: Plan) -> Tensor:
+    """Rows whose lowest end, or any where each counts, is finite but not a minimum."""
+    rows = torch.arange(restriction.rows, device=ends.points.device)
+    best = ends.energies.argmin(0, keepdim=True)
+    points, energies = ends.points[best, rows], ends.energies[best, rows]
+    if plan.every:
+        points, energies = ends.points, ends.energies
+    part = only_rows(restriction, rows.repeat(len(points)))
+    found = certify_inside(part, points.flatten(0, 1), differentiable=True)
+    late = ~found.stationary.reshape(energies.shape) & energies.isfinite()
+    return late.any(0).nonzero().flatten()
 
 
 def _put(ends: Ends, rows: Tensor, new: Ends) -> None:

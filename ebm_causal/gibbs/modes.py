@@ -1,5 +1,6 @@
 """Which ends of several descents are one mode: those that the curvature cannot tell apart."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -11,6 +12,7 @@ from ebm_causal.gibbs.restriction import Restriction, values_of
 from ebm_causal.gibbs.starting import screen, screened_starts
 from ebm_causal.sampling import PointEnergy, curvatures, judge, minimize_rows
 
+Surface = Callable[[Tensor], Tensor]
 NEWTON_UP_TO = 32  # dimensions; above, a Hessian costs more than the steps that it saves
 
 
@@ -86,7 +88,7 @@ def _modes_of(block: Restriction, begin: Tensor, pool: Tensor, most: int) -> Mod
     hessian = hessian.reshape(*ends.energies.shape, block.dim, block.dim)
     lowest = torch.where(ends.energies == ends.energies.amin(0), ends.energies.isfinite(), False)
     usable = torch.where(stationary.any(0), stationary, lowest)
-    groups = group_ends(ends.points, ends.energies, hessian, usable, most=most)
+    groups = group_ends(block, ends.points, ends.energies, Shape(hessian, usable), most=most)
     rows = torch.arange(block.rows, device=first.device)
     precision, at = make_definite(hessian[groups.first, rows]), (groups.first, rows)
     energies = torch.where(groups.found, ends.energies[at], torch.inf)
@@ -95,22 +97,34 @@ def _modes_of(block: Restriction, begin: Tensor, pool: Tensor, most: int) -> Mod
     )
 
 
-def group_ends(points: Tensor, energies: Tensor, hessian: Tensor, usable: Tensor, *, most: int) -> Groups:
-    r"""Group the ends of descents: a and b are one mode where :math:`(a - b)'H(a - b)` is that of rounding.
+class Shape(NamedTuple):
+    """What is known of ends beside their energies.
+
+    Attributes:
+        hessian: ``[ends, rows, dim, dim]``, or its diagonal ``[ends, rows, dim]``.
+        usable: Which ends may be a mode, ``[ends, rows]``.
+    """
+
+    hessian: Tensor
+    usable: Tensor
+
+
+def group_ends(surface: Surface, points: Tensor, energies: Tensor, shape: Shape, *, most: int) -> Groups:
+    r"""Group the ends of descents: a and b are one mode if :math:`(a - b)'H(a - b)` is rounding, with no rise between.
 
     H is the mean of both Hessians, so that a straight valley is one mode. Modes of equal energy stand in
     the order of their coordinates.
 
     Args:
-        points: Ends, ``[starts, rows, dim]``.
-        energies: There, ``[starts, rows]``.
-        hessian: There, ``[starts, rows, dim, dim]``, or its diagonal ``[starts, rows, dim]``.
-        usable: Which ends may be a mode, ``[starts, rows]``.
+        surface: The energy of points ``[points, rows, dim]``.
+        points: Ends, ``[ends, rows, dim]``.
+        energies: There, ``[ends, rows]``.
+        shape: Their Hessians, and which may be a mode.
         most: How many modes are kept.
     """
     near = torch.finfo(points.dtype).eps ** 0.6 * (1 + energies.abs().nan_to_num(posinf=0.0))
     order = points @ (0.5 ** torch.arange(points.shape[-1]).to(points))
-    left, rows = usable & energies.isfinite(), torch.arange(points.shape[1], device=points.device)
+    left, rows = shape.usable & energies.isfinite(), torch.arange(points.shape[1], device=points.device)
     first: list[Tensor] = []
     found: list[Tensor] = []
     ends: list[Tensor] = []
@@ -120,8 +134,11 @@ def group_ends(points: Tensor, energies: Tensor, hessian: Tensor, usable: Tensor
         chosen = torch.where(level, order, torch.inf).argmin(0)
         chosen = torch.where(left.any(0), chosen, first[0] if first else chosen)
         apart = points - points[chosen, rows]
-        distance = _length(apart, 0.5 * (hessian + hessian[chosen, rows]))
-        same = left & (distance <= near)
+        alike = left & (_length(apart, 0.5 * (shape.hessian + shape.hessian[chosen, rows])) <= near)
+        with torch.no_grad():
+            middle = surface(points - 0.5 * torch.where(alike[..., None], apart, 0.0))
+        same = alike & (middle <= energies.maximum(energies[chosen, rows]) + near)
+        same[chosen, rows] |= left[chosen, rows]
         first.append(chosen)
         found.append(left.any(0))
         ends.append(same.sum(0))

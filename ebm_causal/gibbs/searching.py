@@ -49,7 +49,7 @@ def search(
     smooth = _is_smooth(restriction, searched, begin, states)
     plan = Plan(
         method=_decide(method, searched.dim, crowded=crowded, smooth=smooth), starts=starts,
-        differentiable=smooth, fallback=method == "auto", schedule=schedule,
+        differentiable=smooth, fallback=method == "auto", every=most > 1, schedule=schedule,
     )  # fmt: skip
     size = max(PER_POINT, searched.dim**2 // 4 if plan.method == "newton" else searched.dim)
     blocks = list(restriction.blocks(count_of(states) * (starts * size if searched.dim else 1)))

@@ -42,10 +42,28 @@ class Moves(NamedTuple):
     Attributes:
         table: The values of finite coordinates, padded, ``[dim, most]``.
         counts: How many values each has, ``[dim]``; zero where it is real.
+        finite: Whether none is real.
     """
 
     table: Tensor
     counts: Tensor
+    finite: bool
+
+
+class Draws(NamedTuple):
+    """The randomness of one move of each point.
+
+    Attributes:
+        column: Which coordinate moves, ``[points, 1]``.
+        uniform: Where to, among finite values.
+        normal: How far, in lengths of this coordinate.
+        log_uniform: What the Metropolis ratio must exceed, ``[points]``.
+    """
+
+    column: Tensor
+    uniform: Tensor
+    normal: Tensor
+    log_uniform: Tensor
 
 
 def search_annealed(
@@ -85,8 +103,8 @@ def search_annealed(
     state = init(energy, starts.reshape(-1, dim))
     unit = _unit(state, energy, moves, generator, count) if relative else torch.ones_like(state.energy)
     for done, beta in enumerate(betas.tolist()):
-        for _ in range(dim):
-            state = step(state, energy, beta * unit, moves, generator)
+        for draws in draw(dim, state.point, moves, generator):
+            state = step(state, energy, beta * unit, moves, draws)
         if report is not None:
             report(done + 1, len(betas))
     shape = (count, rows)
@@ -100,55 +118,59 @@ def init(energy: PointEnergy, point: Tensor) -> State:
     return State(point, value, torch.zeros_like(point), point, value)
 
 
-def step(state: State, energy: PointEnergy, beta: Tensor, moves: Moves, generator: torch.Generator) -> State:
+def draw(count: int, like: Tensor, moves: Moves, generator: torch.Generator) -> list[Draws]:
+    """What so many moves of each point need."""
+    shape = (count, len(like), 1)
+    columns = torch.randint(like.shape[-1], shape, generator=generator).to(like.device)
+    uniform = torch.rand((2, *shape), generator=generator, dtype=torch.float64).to(like)
+    normal = uniform[0]
+    if not moves.finite:
+        normal = torch.randn(shape, generator=generator, dtype=torch.float64).to(like)
+    entries = (columns, uniform[0], normal, uniform[1, ..., 0].log())
+    return [Draws(*part) for part in zip(*(entry.unbind() for entry in entries), strict=True)]
+
+
+def step(state: State, energy: PointEnergy, beta: Tensor, moves: Moves, draws: Draws) -> State:
     """Move one coordinate of each point, and accept by the Metropolis ratio."""
-    trial, column = propose(state, moves, generator)
+    trial = propose(state, moves, draws)
     value = evaluate(energy, trial)
-    uniform = torch.rand(value.shape, generator=generator, dtype=torch.float64).to(value)
-    worse = torch.where(value.isfinite(), value - state.energy, torch.inf)
-    accepted = (uniform.log() < -beta * worse) | ((value < state.energy) & value.isfinite())
+    accepted = draws.log_uniform < beta * (state.energy - value)
     lower = accepted & (value < state.lowest)
-    best, lowest = state.best, state.lowest
+    best, lowest, log_length = state.best, state.lowest, state.log_length
     if bool(lower.any()):
         best, lowest = torch.where(lower[:, None], trial, best), torch.where(lower, value, lowest)
-    change = (accepted.to(value) - ACCEPTED) * 0.3
-    return State(
-        torch.where(accepted[:, None], trial, state.point),
-        torch.where(accepted, value, state.energy),
-        state.log_length.scatter_add(1, column, change[:, None]),
-        best,
-        lowest,
-    )
+    if not moves.finite:
+        change = (accepted.to(value) - ACCEPTED) * 0.3
+        log_length = log_length.scatter_add(1, draws.column, change[:, None])
+    point = torch.where(accepted[:, None], trial, state.point)
+    return State(point, torch.where(accepted, value, state.energy), log_length, best, lowest)
 
 
-def propose(state: State, moves: Moves, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """A point with one coordinate changed, and which, ``[points, 1]``."""
-    shape, like = (len(state.point), 1), state.point
-    column = torch.randint(like.shape[-1], shape, generator=generator).to(like.device)
-    now, counts = like.gather(1, column), moves.counts[column]
-    normal = torch.randn(shape, generator=generator, dtype=torch.float64).to(like)
-    moved = now + state.log_length.gather(1, column).clamp(-30, 10).exp() * normal
-    uniform = torch.rand(shape, generator=generator, dtype=torch.float64).to(like.device)
-    table = moves.table[column[:, 0]]
+def propose(state: State, moves: Moves, draws: Draws) -> Tensor:
+    """A point with one coordinate changed."""
+    now, counts = state.point.gather(1, draws.column), moves.counts[draws.column]
+    table = moves.table[draws.column[:, 0]]
     place = (table == now).to(torch.uint8).argmax(-1, keepdim=True)
-    shift = 1 + (uniform * (counts - 1)).long().clamp_min(0)
-    other = table.gather(1, (place + shift) % counts.clamp_min(1))
-    return like.scatter(1, column, torch.where(counts > 0, other, moved)), column
+    other = table.gather(1, (place + 1 + (draws.uniform * (counts - 1)).long()) % counts.clamp_min(1))
+    if not moves.finite:
+        length = state.log_length.gather(1, draws.column).clamp(-30, 10).exp()
+        other = torch.where(counts > 0, other, now + length * draws.normal)
+    return state.point.scatter(1, draws.column, other)
 
 
 def _moves(values: Values, like: Tensor) -> Moves:
     most = max([1, *(len(choices) for choices in values if choices is not None)])
     rows = [[*(c or ()), *([math.nan] * (most - len(c or ())))] for c in values]
     counts = torch.tensor([len(c or ()) for c in values], device=like.device)
-    return Moves(like.new_tensor(rows), counts)
+    return Moves(like.new_tensor(rows), counts, bool((counts > 0).all()))
 
 
 def _unit(state: State, energy: PointEnergy, moves: Moves, generator: torch.Generator, count: int) -> Tensor:
     """One over the mean size of the changes of energy by first moves, the same for all starts of a row."""
-    changes = []
-    for _ in range(8):
-        trial, _ = propose(state, moves, generator)
-        changes.append((evaluate(energy, trial) - state.energy).abs())
+    changes = [
+        (evaluate(energy, propose(state, moves, draws)) - state.energy).abs()
+        for draws in draw(8, state.point, moves, generator)
+    ]
     sizes = torch.stack(changes).reshape(8 * count, -1)
     finite = sizes.isfinite()
     mean = torch.where(finite, sizes, 0.0).sum(0) / finite.sum(0).clamp_min(1)

@@ -10,7 +10,7 @@ from torch import Tensor
 from ebm_causal.sampling.coordinate_search import evaluate
 from ebm_causal.sampling.minimizers import Minima, SelectRows
 
-SPREAD = 0.5  # of the first population, around each start
+SPREAD = 1.0  # of the first population, around each start
 WORST = 1e300  # stands for an infinite energy: only ranks count
 
 
