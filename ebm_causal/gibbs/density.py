@@ -99,7 +99,7 @@ class GibbsDensity(TorchDistribution):
             return log_integral(self._joint)
         lattice = self._nested()
         value = lattice.log_partition(self._marginal(lattice.points))
-        return Estimate(value=value, standard_error=lattice.disagreement(), method="lattice of lattices")
+        return Estimate(value=value, standard_error=lattice.error, method="lattice of lattices")
 
     def normalized_log_prob(self, value: Tensor) -> Tensor:
         """The log density, its normalizer included: this one may be used to learn parameters."""

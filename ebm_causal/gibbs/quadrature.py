@@ -1,6 +1,11 @@
-"""Log integrals of Gibbs weights in closed form, by enumeration, or on a lattice that checks itself."""
+"""Log integrals and moments of Gibbs weights in closed form, by enumeration, or on lattices that check themselves.
+
+Rows stream through: each is done on a lattice of its own size, of which only its sums are kept.
+"""
 
 import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -9,8 +14,43 @@ from ebm_causal.energies import LinearGaussianEnergy
 from ebm_causal.errors import ConvergenceError
 from ebm_causal.gibbs.estimates import Estimate, level_of_caller
 from ebm_causal.gibbs.restriction import Restriction
+from ebm_causal.gibbs.streaming import Piece, differentiable, inputs_of
+from ebm_causal.sampling import Lattice
 
-TRUSTED = 1e-3  # a larger disagreement of the sub-lattices is warned about
+TRUSTED = 1e-3  # a larger error is warned about
+STEPS = {1: 0.5, 2: 0.75, 3: 0.8}  # of a local standard deviation
+DROP = 22.0  # points with a weight below e^-22 of the largest are left out
+Read = Callable[[Restriction, Lattice], tuple[Tensor, ...]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogIntegral:
+    """A log integral per row, and whether it can be trusted.
+
+    Attributes:
+        value: One number per row.
+        error: A bound of its error, from far above; zero for enumerations.
+        trusted: Whether it is finite and the lattice passed its self-check.
+    """
+
+    value: Tensor
+    error: Tensor
+    trusted: Tensor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moments:
+    """Moments of the variables of each row, with the integral that came in the same pass.
+
+    Attributes:
+        mean: ``[rows, dim]``, within the supports.
+        covariance: ``[rows, dim, dim]``.
+        integral: The log integral.
+    """
+
+    mean: Tensor
+    covariance: Tensor
+    integral: LogIntegral
 
 
 def exactly(restriction: Restriction) -> Estimate | None:
@@ -28,32 +68,116 @@ def exactly(restriction: Restriction) -> Estimate | None:
 
 
 def log_integral(restriction: Restriction) -> Estimate:
-    """The log integral of exp(-reduced energy), per row, block by block; differentiable.
+    """The log integral of exp(-reduced energy), per row; differentiable, and warned about where in doubt.
 
     Raises:
+        EnergyError: If no lattice serves the variables.
         ConvergenceError: If it is not finite in some row.
     """
-    per_row = 1 if restriction.finite else 33**restriction.dim
-    values, errors, resolved = [], [], []
-    for block in restriction.blocks(per_row):
-        lattice = block.quadrature()
-        values.append(lattice.log_partition(block(lattice.points)))
-        errors.append(torch.zeros_like(lattice.log_cell) if block.finite else lattice.disagreement())
-        resolved.append(lattice.resolved)
-    value, error, good = torch.cat(values), torch.cat(errors), torch.cat(resolved)
+    found = lattice_log_integral(restriction)
     method = "enumeration" if restriction.finite else "lattice"
-    notes = _judge(value.detach(), error, good, restriction.over)
-    return Estimate(value=value, standard_error=error, method=method, warnings=notes)
+    notes = judged(found, restriction.over)
+    return Estimate(value=found.value, standard_error=found.error, method=method, warnings=notes)
 
 
-def _judge(value: Tensor, error: Tensor, resolved: Tensor, over: tuple[str, ...]) -> tuple[str, ...]:
-    bad = (~value.isfinite()).nonzero().flatten().tolist()
+def lattice_log_integral(restriction: Restriction) -> LogIntegral:
+    """The same without a judgment: rows that fail say so, for another method to take them.
+
+    Differentiable in all that the energy depends on, also twice: the gradient is found when it is asked for,
+    piece by piece, so that memory holds the points of the lattices (8 bytes per coordinate) but no graph.
+
+    Raises:
+        EnergyError: If no lattice serves the variables.
+    """
+    inputs, pieces = inputs_of(restriction), []
+
+    def read(block: Restriction, lattice: Lattice) -> tuple[Tensor, ...]:
+        return lattice.log_integral, lattice.error, lattice.resolved
+
+    def keep(rows: Tensor, lattice: Lattice) -> None:
+        if inputs:
+            pieces.append(
+                Piece(
+                    rows=rows,
+                    points=lattice.points,
+                    weighs=lattice.energies.isfinite(),
+                    log_cell=lattice.log_cell,
+                )
+            )
+
+    value, error, resolved = read_rows(restriction, read, keep=keep)
+    if inputs:
+        value = differentiable(restriction, value, pieces, inputs)
+    return LogIntegral(
+        value=value, error=error, trusted=resolved & (error <= TRUSTED) & value.detach().isfinite()
+    )
+
+
+def lattice_moments(restriction: Restriction) -> Moments:
+    """Mean and covariance of the variables of each row, with the log integral, in one pass without a graph.
+
+    Raises:
+        EnergyError: If no lattice serves the variables.
+    """
+
+    def read(block: Restriction, lattice: Lattice) -> tuple[Tensor, ...]:
+        inside = block.to_support(lattice.points)[0]
+        moved = lattice if inside is lattice.points else lattice.at(inside)
+        return lattice.log_integral, lattice.error, lattice.resolved, moved.mean(), moved.covariance()
+
+    value, error, resolved, mean, covariance = read_rows(restriction, read)
+    trusted = resolved & (error <= TRUSTED) & value.isfinite()
+    return Moments(
+        mean=mean, covariance=covariance, integral=LogIntegral(value=value, error=error, trusted=trusted)
+    )
+
+
+def read_rows(
+    restriction: Restriction,
+    read: Read,
+    *,
+    keep: Callable[[Tensor, Lattice], None] | None = None,
+    step: float | None = None,
+    drop: float = DROP,
+) -> tuple[Tensor, ...]:
+    """What ``read`` makes of each row's lattice, ``[rows, ...]`` each; the lattices themselves are let go.
+
+    Args:
+        restriction: The density of each row.
+        read: Takes a restriction and a lattice of its rows; gives tensors with a row each.
+        keep: Called with the rows' numbers and their lattice.
+        step: Of the lattices, in local standard deviations.
+        drop: Energies so far above the minimum are left out.
+
+    Raises:
+        EnergyError: If no lattice serves the variables.
+    """
+    found: list[Tensor] = []
+    width = STEPS.get(restriction.dim, 1.0) if step is None else step
+    with torch.no_grad():
+        for rows, lattice in restriction.lattices(step=width, drop=drop):
+            parts = read(restriction, lattice)
+            found = found or [part.new_zeros(restriction.rows, *part.shape[1:]) for part in parts]
+            for whole, part in zip(found, parts, strict=True):
+                whole[rows] = part
+            if keep is not None:
+                keep(rows, lattice)
+    return tuple(found)
+
+
+def judged(found: LogIntegral, over: tuple[str, ...]) -> tuple[str, ...]:
+    """Warn about rows that cannot be trusted, and refuse those that are not finite.
+
+    Raises:
+        ConvergenceError: If a row is not finite.
+    """
+    bad = (~found.value.detach().isfinite()).nonzero().flatten().tolist()
     if bad:
         raise ConvergenceError(
             f"the integral over {list(over)} is not finite in rows {bad[:5]}: the energy is infinite or NaN "
             "everywhere there, or it does not grow at infinity."
         )
-    doubtful = (~resolved | (error > TRUSTED)).nonzero().flatten().tolist()
+    doubtful = (~found.trusted).nonzero().flatten().tolist()
     if not doubtful:
         return ()
     note = (

@@ -20,10 +20,11 @@ from ebm_causal.energies import (
     unclamped,
 )
 from ebm_causal.errors import EnergyError
-from ebm_causal.sampling import Lattice, adapt_lattice
+from ebm_causal.sampling import Lattice, coarse_points, joined, lay_lattices, weighed
 from ebm_causal.shapes import as_names, as_rows, by_name, check_beta, common_rows
 
 BLOCK = 200_000  # points times rows that are evaluated at once: stays in cache, and memory stays flat
+LOOKED_AT = 300_000  # points times rows of a first look
 MOST_STATES = 65_536
 
 
@@ -64,9 +65,14 @@ class Restriction:
 
     @property
     def served(self) -> bool:
-        """Whether one quadrature serves: all finite, or one or two continuous dimensions."""
+        """Whether one quadrature serves: all finite, or one to three continuous dimensions."""
         kinds = {values_of(variable) is None for variable in self.variables}
-        return kinds == {False} or (kinds == {True} and self.dim <= 2)
+        return kinds == {False} or (kinds == {True} and self.dim <= 3)
+
+    def select(self, rows: Tensor) -> "Restriction":
+        """The same restriction of the rows of these numbers."""
+        given = {k: v if v.shape[0] == 1 else v[rows] for k, v in self.given.items()}
+        return replace(self, given=given, rows=len(rows))
 
     def split(self, points: Tensor) -> dict[str, Tensor]:
         """Cut points ``[points, rows, dim]`` into values of each variable."""
@@ -112,24 +118,50 @@ class Restriction:
             given = {k: v if v.shape[0] == 1 else v[part] for k, v in self.given.items()}
             yield replace(self, given=given, rows=min(size, self.rows - start))
 
+    def _numbered_blocks(self) -> Iterator[tuple[int, "Restriction"]]:
+        """Blocks of rows that are looked at together, with the number of the first row."""
+        size = max(1, LOOKED_AT // coarse_points(self.dim))
+        for start in range(0, self.rows, size):
+            rows = torch.arange(start, min(start + size, self.rows), device=self.like.device)
+            yield start, self if len(rows) == self.rows else self.select(rows)
+
+    def probe(self) -> Tensor:
+        """The reduced energy at one point within the supports."""
+        return self.at(_inside_all(self, 1, self.rows))
+
     def quadrature(self, *, step: float = 1 / 3, drop: float = 32.0) -> Lattice:
         """The points that carry this restriction's mass: all states where finite, else an adapted lattice.
 
         Raises:
-            EnergyError: If the variables are neither all finite nor one or two real numbers in all.
+            EnergyError: If the variables are neither all finite nor one to three real numbers in all.
+        """
+        return joined(list(self.lattices(step=step, drop=drop)))
+
+    def lattices(self, *, step: float = 1 / 3, drop: float = 32.0) -> Iterator[tuple[Tensor, Lattice]]:
+        """The same some rows at a time, in any order, with the rows' numbers: what sums over points needs no more.
+
+        Raises:
+            EnergyError: If the variables are neither all finite nor one to three real numbers in all.
         """
         if self.finite:
-            return self.states(self.at)
+            yield torch.arange(self.rows, device=self.like.device), self.states(self.at)
+            return
+        self._refuse_what_no_lattice_serves()
+        for start, block in self._numbered_blocks():
+            for rows, lattice in lay_lattices(
+                block, block.rows, block.dim, like=self.like, scale=self._first_scale(), step=step, drop=drop
+            ):
+                yield rows + start, lattice
+
+    def _refuse_what_no_lattice_serves(self) -> None:
         mixed = [n for n, v in zip(self.over, self.variables, strict=True) if values_of(v) is not None]
-        if mixed or self.dim > 2:
+        if mixed or self.dim > 3:
             what = f"{mixed} have finite support" if mixed else f"together they have dimension {self.dim}"
             raise EnergyError(
-                f"a lattice over {list(self.over)} serves one or two real dimensions, and {what}: "
-                "integrate fewer variables at once, or put some of them into given."
+                f"a lattice over {list(self.over)} serves one to three real dimensions, and {what}: "
+                "integrate fewer variables at once, put some of them into given, or take another method, as "
+                "'laplace', 'importance' or 'annealed'."
             )
-        return adapt_lattice(
-            self, self.rows, self.dim, like=self.like, scale=self._first_scale(), step=step, drop=drop
-        )
 
     def _first_scale(self) -> Tensor:
         regularizers, scales = regularizers_of(self.energy), []
@@ -137,7 +169,7 @@ class Restriction:
             size = math.prod(variable.shape or (1,))
             known = regularizers.get(name)
             scales += [known.standard_deviation(self.beta) if known is not None else 1.0] * size
-        return self.like.new_tensor(scales).expand(self.rows, -1)
+        return self.like.new_tensor(scales)
 
     def states(self, reduced: Callable[[Tensor], Tensor]) -> Lattice:
         """All states of finite variables, weighed by a reduced energy."""
@@ -152,10 +184,10 @@ class Restriction:
         with torch.no_grad():
             energies = reduced(states)
         rows, dim = self.rows, states.shape[-1]
-        return Lattice(
-            points=states, energies=energies, log_cell=energies.new_zeros(rows), per_axis=0,
-            frame=energies.new_zeros(rows, dim, dim), resolved=energies.isfinite().any(0),
-        )  # fmt: skip
+        frame = energies.new_zeros(rows, dim, dim)
+        return weighed(
+            states, energies, frame, resolved=energies.isfinite().any(0), log_cell=energies.new_zeros(rows)
+        )
 
 
 def restrict(
@@ -183,8 +215,9 @@ def restrict(
     rows = {name: as_rows(name, value, known[name].shape, like) for name, value in held.items()}
     for name, value in rows.items():
         known[name].check(name, value)
-        energy.learn_dim(name, value.shape[-1])
+        energy.learn_dim(name, tuple(value.shape[1:]))
     for name in names:
+        known[name].refuse_endless(name)
         if energy.variables[name].dim is None:
             raise EnergyError(
                 f"the dimension of {name!r} is not known yet: evaluate the energy on data first."
@@ -201,13 +234,18 @@ def restrict(
 def _check_terms(restriction: Restriction) -> None:
     """Refuse factors that mix rows or points, at two points for up to two rows."""
     rows = min(2, restriction.rows)
-    parts = [
-        torch.full((2, rows, math.prod(v.shape or (1,))), _inside(v)).to(restriction.like)
-        for v in restriction.variables
-    ]
-    points = torch.cat(parts, -1) if parts else restriction.like.new_zeros(2, rows, 0)
+    points = _inside_all(restriction, 2, rows)
     given = {name: value[:rows] for name, value in restriction.given.items()}
     restriction.energy.check_terms({**given, **restriction.split(points)})
+
+
+def _inside_all(restriction: Restriction, points: int, rows: int) -> Tensor:
+    """Points within the supports, ``[points, rows, dim]``."""
+    parts = [
+        torch.full((points, rows, math.prod(v.shape or (1,))), _inside(v)).to(restriction.like)
+        for v in restriction.variables
+    ]
+    return torch.cat(parts, -1) if parts else restriction.like.new_zeros(points, rows, 0)
 
 
 def _inside(variable: Variable) -> float:

@@ -1,6 +1,6 @@
 """Quadratures and kernels over bare callables of a batch: no energies, no names, no Pyro."""
 
-from ebm_causal.sampling.adapting import adapt_lattice, lay_lattices
+from ebm_causal.sampling.adapting import adapt_lattice, coarse_points, lay_lattices
 from ebm_causal.sampling.annealed_search import search_annealed
 from ebm_causal.sampling.coordinate_search import search_coordinates
 from ebm_causal.sampling.directions import PointEnergy, curvatures, slopes
@@ -29,6 +29,7 @@ __all__ = [
     "adapt_lattice",
     "certify",
     "check_schedule",
+    "coarse_points",
     "constant_schedule",
     "cosine_schedule",
     "curvatures",
@@ -37,16 +38,16 @@ __all__ = [
     "geometric_schedule",
     "hmc_init",
     "hmc_step",
+    "joined",
     "judge",
+    "lay_lattices",
     "linear_schedule",
     "minimize_rows",
     "next_beta",
-    "joined",
-    "lay_lattices",
     "run_chains",
-    "weighed",
     "search_annealed",
     "search_coordinates",
     "search_evolving",
     "slopes",
+    "weighed",
 ]

@@ -1,26 +1,55 @@
-"""Where a lattice should lie: the box grows, shrinks and turns until it holds the mass of each row."""
+"""Where a lattice should lie: a coarse look finds the mass of each row, its cells are divided as finely as needed."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from ebm_causal.errors import ArgumentError
-from ebm_causal.sampling.lattice import Lattice, RowEnergy, unit_indices
+from ebm_causal.sampling.covering import BLIND, LARGEST, Chunk, Cover, cover, dense, evaluate
+from ebm_causal.sampling.framing import askew_frames, first_look, grown, turned
+from ebm_causal.sampling.lattice import Lattice, RowEnergy, joined, weighed
+from ebm_causal.sampling.looking import UNKNOWN, Look, Sight, coordinates, placed, see
+from ebm_causal.sampling.selecting import Rows
 
 DROP = 32.0
-COARSE = {1: 33, 2: 17}
-MOST = {1: 16_385, 2: 513}
-FAIR = {1: 1025, 2: 129}
-MANY = 1_000_000  # points times rows, beyond which a lattice has at most FAIR points per axis
-FEWEST = 9
-REFINEMENTS = 4
-SHRINK = 0.45  # less than half, so that a box which doubles does not shrink back
+COARSE = {1: 33, 2: 17, 3: 11}
+SIZES = (1, 2, 3, 4, 6, 8)  # into how many parts a cell is divided along an axis
 TURNS = 3
+EVEN = 5e-4  # an imbalance of thirds below which every lattice is fine enough
 
 
-def adapt_lattice(
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Aim:
+    """How lattices are laid.
+
+    Attributes:
+        step: The step in local standard deviations.
+        drop: Energies so far above the minimum are left out.
+        coarse: Points per axis of a first look.
+        levels: How often a row may be looked at.
+    """
+
+    step: float
+    drop: float
+    coarse: int
+    levels: int
+
+    @property
+    def allowed(self) -> tuple[float, float]:
+        """The imbalances of halves and thirds at which a lattice is fine: those of a normal density at this step."""
+        halves, thirds = (1.2 * math.exp(-0.5 * (2 * math.pi / (k * self.step)) ** 2) for k in (2, 3))
+        return max(halves, EVEN**1.5), max(thirds, EVEN)
+
+
+def coarse_points(dim: int) -> int:
+    """How many points a first look has."""
+    return COARSE.get(dim, 1) ** dim
+
+
+def lay_lattices(
     energy: RowEnergy,
     rows: int,
     dim: int,
@@ -32,196 +61,149 @@ def adapt_lattice(
     levels: int = 40,
     drop: float = DROP,
     coarse: int | None = None,
+) -> Iterator[tuple[Tensor, Lattice]]:
+    r"""Find where :math:`e^{-u}` has its mass in each row, and lay a lattice there, a few rows at a time.
+
+    Arguments are those of :func:`adapt_lattice`. Each row comes once, with others that have about as many
+    points. Where the energy can be narrowed to rows (``select``), rows that are done cost no more.
+    """
+    if dim not in COARSE:
+        raise ArgumentError(f"a lattice serves one to three dimensions; got {dim}: use a sampler instead.")
+    aim = Aim(step=step, drop=drop, coarse=coarse or COARSE[dim], levels=levels)
+    search = Search(energy=Rows(energy=energy, count=rows), aim=aim, pending=[])
+    yield from search.run(dim, (center, scale), like)
+
+
+def adapt_lattice(
+    energy: RowEnergy, rows: int, dim: int, *, like: Tensor, **options: Tensor | float | None
 ) -> Lattice:
     r"""Find where :math:`e^{-u}` has its mass in each row, and lay a lattice there.
 
     Holds for densities that are smooth at the scale of their narrowest mode. A mode narrower than
-    the first lattice's step and far from all its points' slopes can be missed; the first step is half
-    of ``scale``.
+    the first lattice's step and far from all its points' slopes can be missed; the first step is about
+    .4, .9 and 1.4 of ``scale`` in one, two and three dimensions.
 
     Args:
         energy: The reduced energy, ``[points, rows, dim] -> [points, rows]``.
         rows: How many rows it has.
-        dim: One or two.
+        dim: One to three.
         like: Gives dtype and device.
-        center: Where to look first, a number or ``[rows, dim]``.
-        scale: How widely: the first box reaches eight of these to each side.
-        step: The lattice's step in local standard deviations.
-        levels: How often the box may change before a row is given up (``resolved`` is then False).
-        drop: Energies so far above the minimum are left out: a relative mass of exp(-drop).
-        coarse: Points per axis of the first look; fewer serve where the center and scale are known well.
+        **options: As for :func:`lay_lattices`.
 
     Returns:
-        The lattice.
+        The lattice of all rows; those with fewer points than others are filled up.
 
     Raises:
-        ArgumentError: If the dimension is not one or two.
+        ArgumentError: If the dimension is not one, two or three.
     """
-    if dim not in COARSE:
-        raise ArgumentError(f"a lattice serves dimension one or two; got {dim}: use a sampler instead.")
-    with torch.no_grad():
-        box = _first_box(center, scale, rows, dim, like)
-        for _ in range(levels):
-            look = _look(energy, box, coarse or COARSE[dim], drop)
-            if bool(look.settled.all()):
-                break
-            box = _moved(box, look)
-        settled = look.settled
-        for _ in range(REFINEMENTS):
-            here, tightened = (
-                look.needed(settled, step, torch.ones_like(look.local)),
-                look.needed(settled, step, look.shrunk),
-            )
-            if 0.9 * here <= look.lattice.per_axis <= 1.3 * tightened:
-                break
-            box = replace(
-                box, low=_where(settled, look.low, box.low), high=_where(settled, look.high, box.high)
-            )
-            look = _look(energy, box, tightened, drop)
-        return replace(look.lattice, resolved=settled & (look.local * step >= 0.8))
+    return joined(list(lay_lattices(energy, rows, dim, like=like, **options)))  # type: ignore[arg-type]
 
 
-@dataclass(frozen=True, slots=True)
-class _Box:
-    origin: Tensor  # [rows, dim]
-    frame: Tensor  # [rows, dim, dim], columns are directions
-    low: Tensor  # [rows, dim], in units of the frame
-    high: Tensor
-    turns: Tensor  # [rows], how often the frame has been turned with the covariance
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Search:
+    """Lattices on their way: looks that wait to be followed by finer ones, or by lattices.
 
-
-def _first_box(center: Tensor | float, scale: Tensor | float, rows: int, dim: int, like: Tensor) -> _Box:
-    origin = torch.as_tensor(center, dtype=like.dtype, device=like.device).expand(rows, dim).clone()
-    size = torch.as_tensor(scale, dtype=like.dtype, device=like.device).expand(rows, dim)
-    half = torch.full((rows, dim), 8.0, dtype=like.dtype, device=like.device)
-    turns = torch.full((rows,), TURNS if dim == 1 else 0, device=like.device)
-    return _Box(origin, torch.diag_embed(size), -half, half, turns)
-
-
-@dataclass(frozen=True, slots=True)
-class _Look:
-    """What one lattice over a box shows."""
-
-    lattice: Lattice
-    keep: Tensor  # [points, rows], which points may carry mass
-    low: Tensor  # [rows, dim], the box that holds them, one step wider
-    high: Tensor
-    touches: Tensor  # [rows, 2 * dim], whether they reach the box's edges
-    local: Tensor  # [rows], the smallest local standard deviation in steps
-    shrunk: Tensor  # [rows], how wide the box that holds the mass is, against the box that was looked at
-    settled: Tensor  # [rows]
-
-    def needed(self, rows: Tensor, step: float, shrunk: Tensor) -> int:
-        """Points per axis for a step that is this fraction of the local deviations, over a box shrunk so far."""
-        if not bool(rows.any()):
-            return FEWEST
-        dim, intervals = self.lattice.dim, self.lattice.per_axis - 1
-        needed = math.ceil(float((intervals * shrunk / (step * self.local))[rows].max())) + 1
-        return min(max(needed, FEWEST), _most(dim, len(self.local)))
-
-
-def _most(dim: int, rows: int) -> int:
-    """The most points per axis: fewer for many rows, so that memory stays bounded."""
-    affordable = MANY // rows if dim == 1 else math.isqrt(MANY // rows)
-    return min(MOST[dim], max(FAIR[dim], affordable))
-
-
-def _look(energy: RowEnergy, box: _Box, per_axis: int, drop: float) -> _Look:
-    """Evaluate one lattice over a box."""
-    dim = box.origin.shape[-1]
-    width = (box.high - box.low) / (per_axis - 1)
-    coordinates = box.low + unit_indices(per_axis, dim).to(box.low)[:, None] * width
-    points = box.origin + torch.einsum("rij,prj->pri", box.frame, coordinates)
-    energies = energy(points).nan_to_num(nan=math.inf)
-    keep, sharpest = _worth_keeping(energies.reshape(*([per_axis] * dim), -1), dim, drop)
-    keep = keep.reshape(len(points), -1)
-    low, high = _bounds(keep, coordinates, (box.low, box.high))
-    touches = torch.cat([low <= box.low + 0.5 * width, high >= box.high - 0.5 * width], -1)
-    low, high = low - width, high + width
-    ratio = (high - low) / (box.high - box.low)
-    shrinks = (ratio < SHRINK).any(-1)
-    still = ~touches.any(-1) & ~shrinks & energies.isfinite().any(0)
-    cell = box.frame * width[:, None, :]
-    lattice = Lattice(
-        points=points, energies=energies, frame=cell, per_axis=per_axis,
-        log_cell=torch.linalg.det(cell).abs().log(), resolved=still,
-    )  # fmt: skip
-    local = 1 / sharpest.clamp_min(1e-12).sqrt()
-    return _Look(lattice, keep, low, high, touches, local, ratio.amax(-1), still & (box.turns == TURNS))
-
-
-def _moved(box: _Box, look: _Look) -> _Box:
-    """Where to look next: rows that have settled stay, mass at an edge doubles the box, mass inside shrinks it."""
-    dim = box.origin.shape[-1]
-    at_low, at_high = look.touches[:, :dim], look.touches[:, dim:]
-    growth = (box.high - box.low) * torch.where(at_low & at_high, 0.5, 1.0)
-    grown = replace(box, low=box.low - at_low * growth, high=box.high + at_high * growth)
-    edge, stay = look.touches.any(-1), look.settled
-    low = _where(stay, box.low, _where(edge, grown.low, look.low))
-    high = _where(stay, box.high, _where(edge, grown.high, look.high))
-    turn = look.lattice.resolved & (box.turns < TURNS)
-    moved = replace(box, low=low, high=high)
-    return _turn(moved, look, turn) if bool(turn.any()) else moved
-
-
-def _bounds(keep: Tensor, coordinates: Tensor, otherwise: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-    """The bounding box of the points kept; what it was before where there are none."""
-    inside = keep[..., None]
-    low = torch.where(inside, coordinates, torch.inf).amin(0)
-    high = torch.where(inside, coordinates, -torch.inf).amax(0)
-    return torch.where(low.isfinite(), low, otherwise[0]), torch.where(high.isfinite(), high, otherwise[1])
-
-
-def _where(rows: Tensor, first: Tensor, second: Tensor) -> Tensor:
-    return torch.where(rows[:, None], first, second)
-
-
-def _worth_keeping(grid: Tensor, dim: int, drop: float) -> tuple[Tensor, Tensor]:
-    """Which points may carry mass, and the sharpest curvature (per step squared) near the minima, per row.
-
-    A basin that a coarse lattice steps over is seen by the parabola through a local minimum and its neighbors.
+    Attributes:
+        energy: The reduced energy of all rows.
+        aim: How lattices are laid.
+        pending: The looks that wait.
     """
-    lowest, is_minimum = grid, torch.ones_like(grid, dtype=torch.bool)
-    curvature = torch.zeros_like(grid)
-    for axis in range(dim):
-        left, right = _neighbors(grid, axis)
-        is_minimum = is_minimum & (grid <= left) & (grid <= right)
-        bend = (left + right - 2 * grid).nan_to_num(nan=0.0, posinf=1e30).clamp_min(1e-30)
-        below = ((left - right) ** 2 / (8 * bend)).nan_to_num(nan=0.0, posinf=0.0)
-        lowest = lowest - torch.minimum(below, bend)
-        curvature = torch.maximum(curvature, bend)
-    bottom = torch.where(is_minimum, lowest, grid)
-    axes = tuple(range(dim))
-    floor = bottom.amin(axes)
-    keep = (bottom <= floor + drop) & grid.isfinite()
-    deep = (bottom <= floor + 4.0) & (curvature < 1e29)
-    return keep, torch.where(deep, curvature, torch.zeros_like(curvature)).amax(axes)
+
+    energy: Rows
+    aim: Aim
+    pending: list[Look]
+
+    @torch.no_grad()
+    def run(
+        self, dim: int, box: tuple[Tensor | float, Tensor | float], like: Tensor
+    ) -> Iterator[tuple[Tensor, Lattice]]:
+        """The lattices, each with the numbers of its rows."""
+        self.pending.append(first_look(self.energy, dim, box, like, self.aim.coarse))
+        while self.pending:
+            yield from self._advance(self.pending.pop())
+
+    def _advance(self, look: Look) -> Iterator[tuple[Tensor, Lattice]]:
+        """Grow boxes whose edges have mass, turn frames that lie askew, and lay lattices for the other rows."""
+        sight = see(look, self.aim.drop, self.aim.step)
+        dead = ~sight.keep.any(0) | (look.level >= self.aim.levels)
+        yield from _given_up(look.some(dead))
+        left = ~dead
+        if look.whole:
+            edge = left & sight.touches.any(1).any(1)
+            left = left & ~edge
+            if bool(edge.any()):
+                self.pending.append(grown(look.some(edge), sight.touches[edge], self.energy, self.aim.coarse))
+            left = left & ~self._turn(look, sight, left)
+        for sizes, index in self._classes(look, sight, left):
+            yield from self._lay(look.some(index), sight.some(index), sizes)
+
+    def _turn(self, look: Look, sight: Sight, left: Tensor) -> Tensor:
+        """Which of the rows are looked at again in turned frames."""
+        if look.dim == 1 or look.turns >= TURNS or not bool(left.any()):
+            return torch.zeros_like(left)
+        frames, askew = askew_frames(look)
+        askew = askew & left
+        if bool(askew.any()):
+            turned_look = turned(
+                look.some(askew), sight.some(askew), frames[askew], self.energy, self.aim.coarse
+            )
+            self.pending.append(turned_look)
+        return askew
+
+    def _classes(self, look: Look, sight: Sight, left: Tensor) -> Iterator[tuple[tuple[int, ...], Tensor]]:
+        """Rows whose cells are divided alike: as finely as the bends ask for."""
+        index = left.nonzero().flatten()
+        if not len(index):
+            return
+        table = torch.tensor(SIZES, device=index.device)
+        needed = sight.sharp[index].sqrt() * (0.97 / self.aim.step)
+        sizes = torch.cat([table, table.new_tensor([BLIND])])[torch.searchsorted(table.to(needed), needed)]
+        if look.finer is not None:
+            stuck = look.finer[index] & (sizes == 1).all(-1)
+            sizes = torch.where(stuck[:, None], 2, sizes)
+        if not self.energy.divisible:
+            yield tuple(sizes.amax(0).tolist()), index
+            return
+        kinds, member = sizes.unique(dim=0, return_inverse=True)
+        for kind, parts in enumerate(kinds.tolist()):
+            yield tuple(parts), index[member == kind]
+
+    def _lay(self, look: Look, sight: Sight, sizes: tuple[int, ...]) -> Iterator[tuple[Tensor, Lattice]]:
+        """Lattices of some rows; those that fail the self-check are looked at anew."""
+        divided = sight.keep.sum(0) * (3**look.dim * math.prod(sizes))
+        if float(divided.sum()) > LARGEST and len(look.rows) > 1 and self.energy.divisible:
+            for half in torch.arange(len(look.rows), device=divided.device).chunk(2):
+                yield from self._lay(look.some(half), sight.some(half), sizes)
+            return
+        if float(divided.sum()) > 4 * LARGEST:
+            yield from _given_up(look)
+            return
+        found = cover(look, sight, sizes, self.aim.drop)
+        for chunk in evaluate(found, self.energy, self.aim.allowed, self.aim.drop):
+            good = chunk.lattice.resolved
+            index = slice(None) if bool(good.all()) else good.nonzero().flatten()
+            if bool(good.any()):
+                yield look.rows[chunk.index[index]], chunk.lattice.rows(index)
+            yield from self._again(found, chunk, (~good).nonzero().flatten())
+
+    def _again(self, found: Cover, chunk: Chunk, failed: Tensor) -> Iterator[tuple[Tensor, Lattice]]:
+        """Look at rows that failed on a dense grid; give up those for which it would be too large."""
+        if not len(failed):
+            return
+        following = dense(found, chunk, failed)
+        if following is not None:
+            self.pending.append(following)
+        elif len(failed) > 1:
+            for half in failed.chunk(2):
+                yield from self._again(found, chunk, half)
+        else:
+            yield found.look.rows[chunk.index[failed]], chunk.lattice.rows(failed)
 
 
-def _neighbors(grid: Tensor, axis: int) -> tuple[Tensor, Tensor]:
-    """The values one step to each side along an axis; beyond the edge, the point's mirror image."""
-    size = grid.shape[axis]
-    left = grid.narrow(axis, 0, size - 1)
-    right = grid.narrow(axis, 1, size - 1)
-    return torch.cat([right.narrow(axis, 0, 1), left], axis), torch.cat(
-        [right, left.narrow(axis, size - 2, 1)], axis
-    )
-
-
-def _turn(box: _Box, look: _Look, turn: Tensor) -> _Box:
-    """Turn the frames of some rows with their covariance, and bound the points kept in the new coordinates."""
-    lattice = look.lattice
-    spread = lattice.frame @ lattice.frame.mT / 12  # within a cell; keeps the covariance positive definite
-    factor = torch.linalg.cholesky(lattice.covariance() + spread)
-    coordinates = torch.linalg.solve_triangular(
-        factor, (lattice.points - box.origin)[..., None], upper=False
-    )[..., 0]
-    corner = torch.linalg.solve_triangular(factor, lattice.frame, upper=False).abs().sum(-1)
-    low, high = _bounds(look.keep, coordinates, (box.low, box.high))
-    return _Box(
-        box.origin,
-        torch.where(turn[:, None, None], factor, box.frame),
-        _where(turn, low - corner, box.low),
-        _where(turn, high + corner, box.high),
-        box.turns + turn.to(box.turns.dtype),
-    )
+def _given_up(look: Look) -> Iterator[tuple[Tensor, Lattice]]:
+    """The points of a look as lattices that are not resolved."""
+    if len(look.rows):
+        places = coordinates(look.shape, look.base)[:, None]
+        energies = torch.where(look.energies < UNKNOWN, look.energies, math.inf)
+        lattice = weighed(placed(look.base, look.cell, places), energies, look.cell)
+        yield look.rows, replace(lattice, resolved=torch.zeros_like(lattice.resolved))

@@ -1,13 +1,8 @@
-r"""An adaptive lattice per row: integrals, moments and draws for densities of one or two dimensions.
+r"""A lattice per row that carries a density's mass: integrals, moments and draws."""
 
-All rows are one batch. A coarse lattice over a wide box finds where the mass is; the box shrinks to
-it (or grows, where mass touches its boundary), turns with the covariance, and is refined until its
-step is a given fraction of the local standard deviation. For smooth densities the equal-weight sum
-converges exponentially in that fraction, so three points per standard deviation are exact to rounding.
-"""
-
-from collections.abc import Callable
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -18,23 +13,30 @@ FEWEST = 32  # proposals, of which a few draws are chosen by weight
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lattice:
-    """Points that carry a density's mass, one parallelepiped per row.
+    """Points that carry a density's mass, in each row those of a lattice of its own.
+
+    Rows with fewer points than others repeat one of them with infinite energy, so that it weighs nothing.
 
     Attributes:
         points: ``[points, rows, dim]``.
         energies: The reduced energies there, ``[points, rows]``.
+        masses: Probabilities of the points, ``[points, rows]``.
+        log_integral: The log integral of exp(-energy), per row.
         log_cell: The log volume of a cell, per row.
         frame: The edges of a cell, per row, ``[rows, dim, dim]`` (columns).
         resolved: Whether the step is fine enough and the boundary empty, per row.
-        per_axis: Points along each axis.
+        error: The self-check: a bound, from far above, of the log integral's error, per row (see
+            ``covering``); zero where the points are all that there are.
     """
 
     points: Tensor
     energies: Tensor
+    masses: Tensor
+    log_integral: Tensor
     log_cell: Tensor
     frame: Tensor
     resolved: Tensor
-    per_axis: int
+    error: Tensor
 
     @property
     def dim(self) -> int:
@@ -43,35 +45,46 @@ class Lattice:
 
     def log_partition(self, energies: Tensor | None = None) -> Tensor:
         """The log integral of exp(-energy), per row; differentiable through energies given anew."""
-        return torch.logsumexp(-(self.energies if energies is None else energies), 0) + self.log_cell
+        if energies is None:
+            return self.log_integral
+        weights = torch.where(self.energies.isfinite(), -energies, -math.inf)
+        return torch.logsumexp(weights, 0) + self.log_cell
 
     def weights(self) -> Tensor:
         """Probabilities of the points, ``[points, rows]``."""
-        return torch.softmax(-self.energies, 0)
+        return self.masses
 
     def expectation(self, values: Tensor) -> Tensor:
         """The mean of ``values [points, rows, ...]`` under the density, per row."""
-        weights = self.weights()
-        return (weights.reshape(*weights.shape, *([1] * (values.ndim - 2))) * values).sum(0)
+        return (self.masses.reshape(*self.masses.shape, *([1] * (values.ndim - 2))) * values).sum(0)
 
     def mean(self) -> Tensor:
         """The mean, ``[rows, dim]``."""
-        return self.expectation(self.points)
+        return torch.stack([(self.masses * part).sum(0) for part in self.points.unbind(-1)], -1)
 
     def covariance(self) -> Tensor:
         """The covariance, ``[rows, dim, dim]``."""
-        centered = self.points - self.mean()
-        return self.expectation(centered[..., :, None] * centered[..., None, :])
+        centered = (self.points - self.mean()).unbind(-1)
+        weighed = [self.masses * part for part in centered]
+        entries = [
+            [(weighed[max(i, j)] * centered[min(i, j)]).sum(0) for j in range(self.dim)]
+            for i in range(self.dim)
+        ]
+        return torch.stack([torch.stack(line, -1) for line in entries], -2)
 
-    def disagreement(self) -> Tensor:
-        """The self-check: by how much the log integrals on the even and the odd sub-lattice differ, per row.
+    def at(self, points: Tensor) -> "Lattice":
+        """The same masses at other places, as after a change of variables."""
+        return replace(self, points=points)
 
-        It is the error of a lattice of twice the step, far above that of the lattice itself.
-        """
-        parity = unit_indices(self.per_axis, self.dim).sum(-1) % 2
-        even = torch.logsumexp(-self.energies[parity == 0], 0)
-        odd = torch.logsumexp(-self.energies[parity == 1], 0)
-        return (even - odd).abs()
+    def rows(self, index: Tensor | slice) -> "Lattice":
+        """The lattices of some rows."""
+        if isinstance(index, slice) and index == slice(None):
+            return self
+        return Lattice(
+            points=self.points[:, index], energies=self.energies[:, index], masses=self.masses[:, index],
+            log_integral=self.log_integral[index], log_cell=self.log_cell[index], frame=self.frame[index],
+            resolved=self.resolved[index], error=self.error[index],
+        )  # fmt: skip
 
     def choose(self, draws: int, generator: torch.Generator) -> Tensor:
         """Independent draws ``[draws, rows, dim]`` of the points themselves, for finite variables."""
@@ -95,10 +108,47 @@ class Lattice:
         return _resample(proposals, surplus, draws, generator)
 
 
-def unit_indices(per_axis: int, dim: int) -> Tensor:
-    """The integer coordinates of a lattice's points, ``[points, dim]``."""
-    axis = torch.arange(per_axis)
-    return torch.cartesian_prod(*[axis] * dim).reshape(-1, dim)
+def weighed(
+    points: Tensor,
+    energies: Tensor,
+    frame: Tensor,
+    *,
+    resolved: Tensor | None = None,
+    log_cell: Tensor | None = None,
+) -> Lattice:
+    """A lattice from its points and their energies; the cell's volume is that of the frame unless it is given."""
+    floor = energies.amin(0)
+    floor = torch.where(floor.isfinite(), floor, 0.0)
+    masses = (floor - energies).exp_()
+    total = masses.sum(0)
+    volume = torch.linalg.det(frame).abs().log() if log_cell is None else log_cell
+    masses = masses.div_(total.clamp_min(torch.finfo(total.dtype).tiny))
+    return Lattice(
+        points=points, energies=energies, masses=masses, log_integral=total.log() - floor + volume, frame=frame,
+        log_cell=volume, resolved=total > 0 if resolved is None else resolved, error=torch.zeros_like(total),
+    )  # fmt: skip
+
+
+def joined(parts: Sequence[tuple[Tensor, Lattice]]) -> Lattice:
+    """Lattices of parts of the rows as one, in the order of the rows; short ones are filled up."""
+    order = torch.cat([index for index, _ in parts]).argsort()
+    longest = max(len(lattice.points) for _, lattice in parts)
+
+    def filled(values: Tensor, fill: float | None) -> Tensor:
+        missing = longest - len(values)
+        extra = values[:1] if fill is None else torch.full_like(values[:1], fill)
+        return torch.cat([values, extra.expand(missing, *values.shape[1:])]) if missing else values
+
+    return Lattice(
+        points=torch.cat([filled(lattice.points, None) for _, lattice in parts], 1)[:, order],
+        energies=torch.cat([filled(lattice.energies, math.inf) for _, lattice in parts], 1)[:, order],
+        masses=torch.cat([filled(lattice.masses, 0.0) for _, lattice in parts], 1)[:, order],
+        log_integral=torch.cat([lattice.log_integral for _, lattice in parts])[order],
+        log_cell=torch.cat([lattice.log_cell for _, lattice in parts])[order],
+        frame=torch.cat([lattice.frame for _, lattice in parts])[order],
+        resolved=torch.cat([lattice.resolved for _, lattice in parts])[order],
+        error=torch.cat([lattice.error for _, lattice in parts])[order],
+    )  # fmt: skip
 
 
 def _uniform(shape: tuple[int, ...], generator: torch.Generator, like: Tensor) -> Tensor:

@@ -81,8 +81,8 @@ def test_counts_and_methods_that_do_not_serve():
         ArgumentError, match=r"method='enumeration' does not serve \['z'\]; use 'lattice' or 'auto'"
     ):
         ec.sample(linear(), given={"y": Y}, method="enumeration")
-    with pytest.raises(EnergyError, match="serves one or two real dimensions"):
-        ec.sample(ec.energy(lambda z: (z**2).sum(-1), z=3), over="z")
+    with pytest.raises(EnergyError, match="serves one to three real dimensions"):
+        ec.sample(ec.energy(lambda z: (z**2).sum(-1), z=4), over="z")
 
 
 @pytest.mark.parametrize("beta", [0.5, 1.0, 3.0])

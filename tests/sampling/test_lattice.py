@@ -114,14 +114,14 @@ def test_each_row_has_its_own_box():
     )
 
 
-def test_the_disagreement_bounds_the_error():
+def test_the_self_check_bounds_the_error():
     def energy(points):
         return (points[..., 0] ** 2 - 1) ** 2
 
     fine = lay(energy).log_partition()
     for step in (1.5, 1.0, 0.5):
         coarse = lay(energy, step=step)
-        assert (coarse.log_partition() - fine).abs() <= coarse.disagreement() + 1e-10
+        assert (coarse.log_partition() - fine).abs() <= coarse.error + 1e-10
 
 
 @pytest.mark.parametrize(
@@ -171,6 +171,6 @@ def test_draws_from_two_modes():
     assert (x > 0).double().mean().item() == pytest.approx(weights / total, abs=5 * 0.5 / math.sqrt(20_000))
 
 
-def test_a_lattice_in_three_dimensions_is_refused():
-    with pytest.raises(ArgumentError, match="serves dimension one or two; got 3: use a sampler"):
-        lay(lambda points: points.sum(-1), dim=3)
+def test_a_lattice_in_four_dimensions_is_refused():
+    with pytest.raises(ArgumentError, match="serves one to three dimensions; got 4: use a sampler"):
+        lay(lambda points: points.sum(-1), dim=4)

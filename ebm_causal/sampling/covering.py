@@ -1,0 +1,222 @@
+r"""Fine points over the cells of a look that may have mass, the lattice they make, and its self-check.
+
+The equal-weight sum over a lattice of step h errs by the density's Fourier transform at the frequencies
+:math:`2\pi/h`. At halves and thirds of these the points themselves tell it: it is the imbalance of the masses
+of every second and every third point. What falls off at least geometrically is, at the whole frequency,
+below the square of the one and the cube of the other; for a normal density below the fourth and ninth power.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from ebm_causal.sampling.lattice import Lattice, weighed
+from ebm_causal.sampling.looking import (
+    UNKNOWN,
+    Look,
+    Sight,
+    monomials,
+    placed,
+    quadratics,
+    strides_of,
+    widened,
+)
+from ebm_causal.sampling.selecting import Rows
+
+MARGIN = 2.0  # by which a predicted energy may lie too high, beyond the drop, before a point is left out
+SLACK = 4.0  # a prediction further off than this, where it matters, is not believed
+AT_ONCE = 65_536  # points that are evaluated at once: activations of a small network stay in cache
+ALIKE = 0.85  # rows with at least this share of the most points are evaluated together
+CAUTION = 10.0  # times the imbalances' estimate: transforms of several modes oscillate
+BLIND = 5  # parts of a cell where no number of them would do: all are looked at, and another look follows
+LARGEST = 3_000_000  # cells of a dense grid
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cover:
+    """Fine points of some rows, as a flat list that is sorted by row.
+
+    Attributes:
+        look: The look whose cells are divided.
+        sizes: Into how many parts along each axis.
+        cell: The cell of each point, counted among those that are divided.
+        sub: Its place within, ``[points]``.
+        place: The first cell's coordinates, ``[cells, dim]``, whole numbers.
+        row: The row of each cell.
+        counts: Points of each row.
+        predicted: The predicted energy of each point.
+    """
+
+    look: Look
+    sizes: tuple[int, ...]
+    cell: Tensor
+    sub: Tensor
+    place: Tensor
+    row: Tensor
+    counts: Tensor
+    predicted: Tensor
+
+
+def cover(look: Look, sight: Sight, sizes: tuple[int, ...], drop: float) -> Cover:
+    """Divide the cells that may have mass, and keep the points whose predicted energy is low."""
+    keep = widened(sight.keep, look.shape)
+    row, flat = keep.T.nonzero().unbind(-1)
+    coefficients, sure = quadratics(look, flat, row)
+    threshold = sight.floor + (drop + MARGIN)
+    coefficients[~sure] = 0.0
+    predicted = coefficients @ monomials(_offsets(sizes, look.base)).T
+    predicted[~sure if BLIND not in sizes else slice(None)] = -UNKNOWN
+    cell, sub = (predicted <= threshold[row][:, None]).nonzero().unbind(-1)
+    place = torch.stack(
+        [flat // stride % size for stride, size in zip(strides_of(look.shape), look.shape, strict=True)], -1
+    )
+    return Cover(
+        look=look, sizes=sizes, cell=cell, sub=sub, place=place, row=row,
+        counts=torch.bincount(row[cell], minlength=len(look.rows)), predicted=predicted[cell, sub],
+    )  # fmt: skip
+
+
+def _offsets(sizes: tuple[int, ...], like: Tensor) -> Tensor:
+    """Where the parts of a cell have their centers, from its own, ``[parts, dim]``."""
+    axes = [(torch.arange(size).to(like) + 0.5) / size - 0.5 for size in sizes]
+    return torch.cartesian_prod(*axes).reshape(-1, len(sizes))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chunk:
+    """A lattice of some of a cover's rows, and how far it can be believed.
+
+    Attributes:
+        index: The rows, counted within the look.
+        lattice: Its ``resolved`` says whether the self-check was passed.
+        coarse: Whether the step was too large.
+        slots: For each point, its place in the cover's list.
+    """
+
+    index: Tensor
+    lattice: Lattice
+    coarse: Tensor
+    slots: Tensor
+
+
+def evaluate(found: Cover, energy: Rows, allowed: tuple[float, float], drop: float) -> Iterator[Chunk]:
+    """Lattices on a cover's points, rows of about as many points together.
+
+    Args:
+        found: The cover.
+        energy: The reduced energy of all rows.
+        allowed: The imbalances of halves and thirds at which a lattice is fine enough.
+        drop: Energies so far above the minimum may be left out.
+    """
+    look, dim = found.look, found.look.dim
+    frame = look.cell / torch.tensor(found.sizes).to(look.cell)
+    places = found.place.to(look.base)[found.cell] + _offsets(found.sizes, look.base)[found.sub]
+    codes = _codes(found)
+    starts = found.counts.cumsum(0) - found.counts
+    for index in _groups(found.counts, energy.divisible):
+        counts = found.counts[index]
+        ranks = torch.arange(int(counts.max()), device=counts.device)[:, None]
+        valid = ranks < counts
+        slots = starts[index] + torch.where(valid, ranks, 0)
+        points = placed(look.base[index], look.cell[index], places[slots])
+        if look.whole and math.prod(found.sizes) == 1:
+            flat = _flat(found.place, look.shape)[found.cell][slots]
+            energies = look.energies[flat, index]
+        else:
+            energies = energy.at(points, look.rows[index]).nan_to_num(
+                nan=math.inf, posinf=math.inf, neginf=-math.inf
+            )
+        if not bool(valid.all()):
+            energies = torch.where(valid, energies, math.inf)
+        lattice = weighed(points, energies, frame[index])
+        halves, thirds = imbalances(codes[slots], lattice.masses, dim)
+        even = (halves <= allowed[0]) & (thirds <= allowed[1])
+        whole = _complete(energies, found.predicted[slots], drop)
+        yield Chunk(
+            index=index, slots=torch.where(valid, slots, -1), coarse=~even,
+            lattice=replace(lattice, error=CAUTION * dim * (halves**2 + thirds**3), resolved=whole & even),
+        )  # fmt: skip
+
+
+def _complete(energies: Tensor, predicted: Tensor, drop: float) -> Tensor:
+    """Whether nothing that matters was left out: predictions near the edge are not far too high."""
+    floor = energies.amin(0)
+    outer = (predicted - energies > SLACK) & (predicted > floor + drop - 3 * SLACK)
+    return ~outer.any(0)
+
+
+def _codes(found: Cover) -> Tensor:
+    """The remainders by six of a point's coordinates, as one number."""
+    code = torch.zeros_like(found.cell)
+    parts = torch.cartesian_prod(*[torch.arange(size) for size in found.sizes]).reshape(-1, found.look.dim)
+    parts = parts.to(found.cell.device)
+    for axis, size in enumerate(found.sizes):
+        code = 6 * code + (found.place[:, axis] * size % 6)[found.cell].add_(parts[found.sub, axis]) % 6
+    return code
+
+
+def imbalances(codes: Tensor, masses: Tensor, dim: int) -> tuple[Tensor, Tensor]:
+    """The modulus of the masses' Fourier transform at halves and thirds of the lattice's frequencies, the largest.
+
+    Args:
+        codes: The remainders of the points' coordinates by six, as numbers in base six.
+        masses: Probabilities, ``[points, rows]``.
+        dim: The dimension.
+    """
+    many, size, axes = masses.shape[1], 6**dim, tuple(range(1, dim + 1))
+    bins = (codes + size * torch.arange(many, device=codes.device)).reshape(-1)
+    shares = torch.bincount(bins, weights=masses.reshape(-1), minlength=many * size).reshape(many, *[6] * dim)
+    waves = torch.fft.fftn(shares, dim=axes).abs().to(masses.dtype)
+    found = []
+    for every in (3, 2):
+        part = waves[(slice(None), *[slice(None, None, every)] * dim)]
+        found.append(part.reshape(many, -1)[:, 1:].amax(-1))
+    return found[0], found[1]
+
+
+def _groups(counts: Tensor, divisible: bool) -> Iterator[Tensor]:
+    """Rows of about as many points, so many that they are evaluated at once."""
+    order = counts.argsort(descending=True, stable=True)
+    if not divisible:
+        yield order
+        return
+    sizes, start = counts[order].tolist(), 0
+    while start < len(sizes):
+        stop, most = start + 1, max(sizes[start], 1)
+        room = max(1, AT_ONCE // most)
+        while stop < len(sizes) and stop - start < room and sizes[stop] >= ALIKE * most:
+            stop += 1
+        yield order[start:stop]
+        start = stop
+
+
+def dense(found: Cover, chunk: Chunk, failed: Tensor) -> Look | None:
+    """The energies of some of a chunk's rows on a dense grid; None where that grid is too large."""
+    index, sizes = chunk.index[failed], torch.tensor(found.sizes, device=found.cell.device)
+    slots = chunk.slots[:, failed]
+    known = slots >= 0
+    cells, subs = found.cell[slots], found.sub[slots]
+    parts = torch.cartesian_prod(*[torch.arange(size) for size in found.sizes]).reshape(-1, len(sizes))
+    fine = found.place[cells] * sizes + parts.to(cells.device)[subs]
+    low = fine.amin(0) - 1
+    shape = tuple((fine.amax(0) - low + 2).amax(0).tolist())
+    if math.prod(shape) * len(index) > LARGEST:
+        return None
+    values = torch.full((math.prod(shape), len(index)), UNKNOWN).to(chunk.lattice.energies)
+    columns = torch.arange(len(index), device=cells.device).expand_as(slots)
+    values[_flat(fine - low, shape)[known], columns[known]] = chunk.lattice.energies[:, failed][known]
+    cell = found.look.cell[index] / sizes.to(found.look.cell)
+    first = low.to(cell) + 0.5 - 0.5 * sizes.to(cell)  # the center of the first part, in parts
+    return Look(
+        rows=found.look.rows[index], base=placed(found.look.base[index], cell, first), cell=cell, shape=shape,
+        energies=values, level=found.look.level + 1, turns=found.look.turns, whole=False,
+        finer=chunk.coarse[failed],
+    )  # fmt: skip
+
+
+def _flat(places: Tensor, shape: tuple[int, ...]) -> Tensor:
+    strides = torch.tensor(strides_of(shape), device=places.device)
+    return (places * strides).sum(-1)

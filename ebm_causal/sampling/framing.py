@@ -1,0 +1,87 @@
+"""Dense looks over boxes: the first, larger ones where mass lies at an edge, turned ones where a basin lies askew."""
+
+import itertools
+import math
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from ebm_causal.sampling.looking import Look, Sight, coordinates, placed, quadratics
+from ebm_causal.sampling.selecting import Rows
+
+HALF = 7.0  # the first box reaches so many scales to each side
+SKEWED = 0.05  # a frame is turned where the determinant of the correlations is lower
+
+
+def first_look(
+    energy: Rows, dim: int, box: tuple[Tensor | float, Tensor | float], like: Tensor, coarse: int
+) -> Look:
+    """A look over a box, given by its middle and its scale: for all rows, for each axis, or for each row too."""
+    middle, size = (torch.as_tensor(v, dtype=like.dtype, device=like.device) for v in box)
+    shared = middle.ndim < 2 and size.ndim < 2  # the same box for all rows: points that depend on no row
+    many = 1 if shared else energy.count
+    middle, size = middle.expand(many, dim), size.expand(many, dim)
+    cell = torch.diag_embed(size * (2 * HALF / (coarse - 1)))
+    return _look(energy, torch.arange(energy.count, device=like.device), middle - HALF * size, cell, coarse)
+
+
+def _look(energy: Rows, rows: Tensor, base: Tensor, cell: Tensor, coarse: int) -> Look:
+    """Evaluate a dense grid."""
+    dim = base.shape[-1]
+    shape = (coarse,) * dim
+    places = coordinates(shape, base)[:, None]
+    return Look(
+        rows=rows, base=base.expand(len(rows), dim), cell=cell.expand(len(rows), dim, dim), shape=shape,
+        energies=energy.at(placed(base, cell, places), rows),
+    )  # fmt: skip
+
+
+def grown(look: Look, touches: Tensor, energy: Rows, coarse: int) -> Look:
+    """A look over boxes twice as large along the axes where mass lies at an edge."""
+    low, high = touches[:, 0], touches[:, 1]
+    factor = torch.where(low | high, 2.0, 1.0).to(look.cell)
+    span = look.shape[0] - 1
+    shift = torch.where(low & high, 0.5, low.to(look.cell)) * span * low
+    base = placed(look.base, look.cell, -shift)
+    following = _look(energy, look.rows, base, look.cell * factor[:, None, :], coarse)
+    return replace(following, level=look.level + 1, turns=look.turns)
+
+
+def askew_frames(look: Look) -> tuple[Tensor, Tensor]:
+    """Inverse square roots of the Hessians at the lowest points, in cells, and which rows need them."""
+    lowest = look.energies.argmin(0)
+    rows = torch.arange(len(look.rows), device=lowest.device)
+    coefficients, sure = quadratics(look, lowest, rows)
+    dim = look.dim
+    hessian = torch.diag_embed(2 * coefficients[:, 1 + dim : 1 + 2 * dim])
+    for (i, j), cross in zip(
+        itertools.combinations(range(dim), 2), coefficients[:, 1 + 2 * dim :].unbind(-1), strict=True
+    ):
+        hessian[:, i, j] = hessian[:, j, i] = cross
+    bends = hessian.diagonal(dim1=-2, dim2=-1).clamp_min(1e-30)
+    scale = bends.sqrt()
+    related = torch.where(
+        sure[:, None, None], hessian / scale[:, :, None] / scale[:, None, :], torch.eye(dim).to(scale)
+    )
+    factor, info = torch.linalg.cholesky_ex(related)
+    askew = (info == 0) & sure & (factor.diagonal(dim1=-2, dim2=-1).prod(-1) ** 2 < SKEWED)
+    identity = torch.eye(dim).to(scale).expand_as(factor)
+    inverse = torch.linalg.solve_triangular(
+        torch.where(askew[:, None, None], factor, identity).mT, identity, upper=True
+    )
+    return inverse / scale[:, :, None], askew
+
+
+def turned(look: Look, sight: Sight, factors: Tensor, energy: Rows, coarse: int) -> Look:
+    """A look in frames in which the lowest basin is round, over all points that were kept."""
+    places = coordinates(look.shape, look.base)
+    backward = torch.linalg.inv(factors)
+    seen = torch.einsum("rij,pj->pri", backward, places)
+    inside, reach = sight.keep[..., None], backward.abs().sum(-1)
+    low = torch.where(inside, seen, math.inf).amin(0) - reach
+    high = torch.where(inside, seen, -math.inf).amax(0) + reach
+    frame = look.cell @ factors
+    base, cell = placed(look.base, frame, low), frame * ((high - low) / (coarse - 1))[:, None, :]
+    following = _look(energy, look.rows, base, cell, coarse)
+    return replace(following, level=look.level + 1, turns=look.turns + 1)

@@ -1,0 +1,179 @@
+r"""What a dense grid of energies shows of a density: its floor, where it may have mass, how sharply it bends."""
+
+import itertools
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+UNKNOWN = 1e15  # the energy where none was evaluated, or where it is infinite
+BENT = 1e13  # a larger bend has an unknown neighbor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """Energies on a dense grid of some rows.
+
+    Attributes:
+        rows: Which rows these are.
+        base: The grid's first point, ``[rows, dim]``.
+        cell: The edges of a cell, ``[rows, dim, dim]`` (columns).
+        shape: Points along each axis.
+        energies: ``[points, rows]``, unknown where none was evaluated.
+        level: How many looks went before.
+        turns: How often the frame was turned with the covariance.
+        whole: Whether every point was evaluated.
+        finer: Rows whose last lattice was too coarse, ``[rows]``.
+    """
+
+    rows: Tensor
+    base: Tensor
+    cell: Tensor
+    shape: tuple[int, ...]
+    energies: Tensor
+    level: int = 0
+    turns: int = 0
+    whole: bool = True
+    finer: Tensor | None = None
+
+    @property
+    def dim(self) -> int:
+        """The dimension."""
+        return len(self.shape)
+
+    def some(self, index: Tensor) -> "Look":
+        """The same of some of the rows."""
+        return Look(
+            rows=self.rows[index], base=self.base[index], cell=self.cell[index], shape=self.shape, level=self.level,
+            energies=self.energies[:, index], turns=self.turns, whole=self.whole,
+            finer=None if self.finer is None else self.finer[index],
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sight:
+    """What a look shows.
+
+    Attributes:
+        floor: The lowest energy, per row.
+        keep: Which points may have mass in their neighborhood, ``[points, rows]``.
+        sharp: The largest bend along each axis that counts, per step squared, ``[rows, dim]``.
+        touches: Whether mass reaches the low and the high end of each axis, ``[rows, 2, dim]``.
+    """
+
+    floor: Tensor
+    keep: Tensor
+    sharp: Tensor
+    touches: Tensor
+
+    def some(self, index: Tensor) -> "Sight":
+        """The same of some of the rows."""
+        return Sight(
+            floor=self.floor[index],
+            keep=self.keep[:, index],
+            sharp=self.sharp[index],
+            touches=self.touches[index],
+        )
+
+
+def coordinates(shape: tuple[int, ...], like: Tensor) -> Tensor:
+    """The integer coordinates of a grid's points, ``[points, dim]``."""
+    axes = [torch.arange(size, dtype=like.dtype, device=like.device) for size in shape]
+    return torch.cartesian_prod(*axes).reshape(-1, len(shape))
+
+
+def placed(base: Tensor, cell: Tensor, places: Tensor) -> Tensor:
+    """Points ``[points, rows, dim]`` of places in units of the cells' edges."""
+    points = base
+    for axis, part in enumerate(places.unbind(-1)):
+        points = points + part[..., None] * cell[..., axis]
+    return points
+
+
+def see(look: Look, drop: float, step: float) -> Sight:
+    r"""Find the floor, what lies less than ``drop`` above it, and how fine a lattice must be.
+
+    Basins between the points are seen by the parabolas through each point and its neighbors. These may reach
+    too deep, so that the floor is the lowest point itself: rather too much is kept than too little.
+    A bend counts the less the higher it lies: at an energy e above the floor, a lattice of step h errs by
+    :math:`e^{-e - 2\pi^2/(b h^2)}`.
+    """
+    dims = tuple(range(look.dim))
+    grid = look.energies.clamp(-UNKNOWN, UNKNOWN).nan_to_num_(nan=UNKNOWN).reshape(*look.shape, -1)
+    lowered, bends = grid.clone(), []
+    for axis, size in enumerate(look.shape):
+        left, right = grid.narrow(axis, 0, size - 2), grid.narrow(axis, 2, size - 2)
+        slope, bend = right - left, (right + left).sub_(grid.narrow(axis, 1, size - 2), alpha=2)
+        bend = bend.masked_fill_(bend > BENT, 0.0).clamp_(min=1e-30)
+        below = (slope * slope).div_(bend).mul_(0.125)
+        below = below.masked_fill_(
+            below > 0.5 * bend, 0.0
+        )  # the parabola's lowest point is not between the neighbors
+        lowered.narrow(axis, 1, size - 2).sub_(below)
+        bends.append(bend)
+    floor = grid.amin(dims)
+    keep = (lowered <= floor + drop) & (grid < BENT)
+    counts = lowered.sub_(floor).mul_(-(step**2) / (2 * math.pi**2)).add_(1).clamp_(0, 1)
+    sharp = [
+        bend.mul_(counts.narrow(axis, 1, look.shape[axis] - 2)).amax(dims) for axis, bend in enumerate(bends)
+    ]
+    ends = [[_any(keep.select(axis, end)) for axis in dims] for end in (0, -1)]
+    return Sight(
+        floor=floor, keep=keep.reshape(-1, grid.shape[-1]), sharp=torch.stack(sharp, -1),
+        touches=torch.stack([torch.stack(end, -1) for end in ends], -2),
+    )  # fmt: skip
+
+
+def _any(face: Tensor) -> Tensor:
+    return face.reshape(-1, face.shape[-1]).any(0)
+
+
+def widened(keep: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """The points kept and all their neighbors, ``[points, rows]``."""
+    wide = keep.reshape(*shape, -1)
+    for axis, size in enumerate(shape):
+        narrow, wide = wide, wide.clone()
+        wide.narrow(axis, 0, size - 1).logical_or_(narrow.narrow(axis, 1, size - 1))
+        wide.narrow(axis, 1, size - 1).logical_or_(narrow.narrow(axis, 0, size - 1))
+    return wide.reshape(keep.shape)
+
+
+def quadratics(look: Look, points: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Coefficients ``[cells, 1 + 2 dim + pairs]`` of the paraboloids through grid points and their neighbors.
+
+    In the order of :func:`monomials`. Also which of them are sure, having all neighbors known.
+    """
+    values, many = look.energies.reshape(-1), look.energies.shape[1]
+    strides = strides_of(look.shape)
+    place = [points // stride % size for stride, size in zip(strides, look.shape, strict=True)]
+    inner = torch.stack([(p > 0) & (p < size - 1) for p, size in zip(place, look.shape, strict=True)]).all(0)
+    center = torch.where(inner, points, sum(stride for stride in strides))
+
+    def at(offset: int) -> Tensor:
+        return values[(center + offset) * many + rows]
+
+    middle = at(0)
+    found, slopes, bends = [middle], [], []
+    for stride in strides:
+        left, right = at(-stride), at(stride)
+        slopes.append(0.5 * (right - left))
+        bends.append(0.5 * (right + left) - middle)
+    crosses = [
+        0.25 * (at(a + b) + at(-a - b) - at(a - b) - at(b - a)) for a, b in itertools.combinations(strides, 2)
+    ]
+    found += [*slopes, *bends, *crosses]
+    coefficients = torch.stack(found, -1)
+    return coefficients, inner & (coefficients.abs() < BENT).all(-1)
+
+
+def monomials(offsets: Tensor) -> Tensor:
+    """One, the coordinates, their squares, and their products of two, ``[points, 1 + 2 dim + pairs]``."""
+    parts = offsets.unbind(-1)
+    products = [a * b for a, b in itertools.combinations(parts, 2)]
+    return torch.stack([torch.ones_like(parts[0]), *parts, *(p * p for p in parts), *products], -1)
+
+
+def strides_of(shape: tuple[int, ...]) -> list[int]:
+    """How far apart neighbors along each axis are in the flat order."""
+    return [math.prod(shape[axis + 1 :]) for axis in range(len(shape))]
