@@ -11,19 +11,22 @@ from ebm_causal.errors import EnergyError
 
 
 def refuse_bad_values(name: str, variable: Variable, value: Tensor) -> None:
-    """Refuse NaN and what is outside a variable's support; tensors without numbers (meta, vmap) pass.
+    """Refuse wrong shapes, NaN and what is outside a variable's support; tensors without numbers (meta, vmap) pass.
 
     Raises:
         EnergyError: Naming the variable and the first rows.
     """
-    rows = value.detach().reshape(-1, *(variable.shape or value.shape[-1:]))
+    shape = variable.shape or value.shape[-1:]
+    if tuple(value.shape[max(value.ndim - len(shape), 0) :]) != tuple(shape):
+        raise EnergyError(f"{name!r} must be [..., {', '.join(map(str, shape))}]; got {list(value.shape)}.")
+    rows = value.detach().reshape(-1, *shape)
     bad = _rows_where(rows.isnan())
     if bad:
         raise EnergyError(
             f"{name!r} is NaN in {len(bad)} rows, the first of them {bad[:5]}: drop or mend these rows, or leave "
             f"{name!r} out of what is given, so that it is inferred."
         )
-    if not variable.is_real and _has_numbers(rows):
+    if not variable.is_real and _is_true_somewhere(~variable.support.check(rows)):
         variable.check(name, rows)
 
 
@@ -52,7 +55,7 @@ def refuse_nan(factor: Factor, term: Tensor) -> Tensor:
     Raises:
         EnergyError: If it is NaN, naming the factor, its variables and the first rows.
     """
-    bad = _rows_where(term.detach().reshape(-1, 1).isnan())
+    bad = _rows_where(term.detach().isnan().reshape(-1, 1))
     if bad:
         raise EnergyError(
             f"factor {factor.name!r} of {list(factor.variables)} is NaN in {len(bad)} rows, the first of them "
@@ -63,15 +66,12 @@ def refuse_nan(factor: Factor, term: Tensor) -> Tensor:
 
 
 def _rows_where(wrong: Tensor) -> list[int]:
-    if not _has_numbers(wrong) or not bool(wrong.any()):
-        return []
-    return wrong.flatten(1).any(-1).nonzero().flatten().tolist()
+    return wrong.flatten(1).any(-1).nonzero().flatten().tolist() if _is_true_somewhere(wrong) else []
 
 
-def _has_numbers(tensor: Tensor) -> bool:
-    """Whether values may be looked at: not those of meta tensors, nor under vmap."""
+def _is_true_somewhere(wrong: Tensor) -> bool:
+    """Whether any is true; False where numbers may not be looked at, as of meta tensors and under vmap."""
     try:
-        bool(tensor.flatten()[:1].sum() == 0)
+        return bool(wrong.any())
     except RuntimeError:
         return False
-    return True

@@ -103,9 +103,9 @@ class Energy(nn.Module):
             EnergyError: If a variable is missing, unknown, of the wrong shape, NaN or outside its support, or a
                 factor does not give one real number per row, or gives NaN.
         """
-        checked = self._checked(values)
-        batch = torch.broadcast_shapes(*(batch_of(checked[k], v) for k, v in self.all_variables.items()))
-        terms = [refuse_nan(f, checked_term(f, checked, self.all_variables)) for f in self._factors]
+        checked, known = self._checked(values), self.all_variables
+        batch = torch.broadcast_shapes(*(batch_of(checked[name], known[name]) for name in known))
+        terms = [refuse_nan(f, checked_term(f, checked, known)) for f in self._factors]
         return torch.stack([term.expand(batch) for term in terms]).sum(0)
 
     def reduced(self, values: Values, beta: Temperature = 1.0) -> Tensor:
@@ -170,20 +170,13 @@ class Energy(nn.Module):
         floats = [v for v in values.values() if isinstance(v, Tensor) and v.is_floating_point()]
         like = floats[0] if floats else None
         given = {name: as_tensor(name, value, like) for name, value in values.items()}
-        self._learn_shapes({name: value[None] if value.ndim == 0 else value for name, value in given.items()})
-        return {name: self._fitting(name, value) for name, value in given.items()} | dict(self.clamped)
-
-    def _fitting(self, name: str, value: Tensor) -> Tensor:
-        variable = self.all_variables[name]
-        shape = variable.shape or (1,)
-        if value.ndim == 0:
-            value = value[None]
-        if tuple(value.shape[max(value.ndim - len(shape), 0) :]) != shape:
-            raise EnergyError(
-                f"{name!r} must be [..., {', '.join(map(str, shape))}]; got {list(value.shape)}."
-            )
-        refuse_bad_values(name, variable, value)
-        return value
+        given = {name: value[None] if value.ndim == 0 else value for name, value in given.items()}
+        if any(variable.dim is None for variable in wanted.values()):
+            self._learn_shapes(given)
+            wanted = self.variables
+        for name, value in given.items():
+            refuse_bad_values(name, wanted[name], value)
+        return given | dict(self.clamped)
 
     def _learn_shapes(self, values: Values) -> None:
         """The dimensions of variables of which nothing is stated, from values ``[*batch, *shape]``.

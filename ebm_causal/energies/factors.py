@@ -26,18 +26,20 @@ class Factor(nn.Module, ABC):
 
     def __init__(self) -> None:
         super().__init__()
-        self._known: dict[str, Variable] = {}
+        self._known: Mapping[str, Variable] | None = None
 
     def know(self, variables: Mapping[str, Variable]) -> None:
         """Take notice of dimensions that other factors or the data state: an energy tells its factors."""
-        for name in self.variables:
-            if name in variables and variables[name].dim is not None:
-                self._known[name] = variables[name]
+        told = {name: variables[name] for name in self.variables if name in variables}
+        self._known = {
+            **self.known,
+            **{name: variable for name, variable in told.items() if variable.dim is not None},
+        }
 
     @property
     def known(self) -> Mapping[str, Variable]:
         """The variables, with the dimensions that are known of them."""
-        return {name: self._known.get(name, variable) for name, variable in self.variables.items()}
+        return self.variables if self._known is None else self._known
 
     @property
     @abstractmethod

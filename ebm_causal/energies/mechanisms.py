@@ -58,11 +58,20 @@ class Mechanism(Factor):
         self.decoder, self.cost = decoder, cost
         support = getattr(cost, "support", torch.distributions.constraints.real)
         self._child_variable = dim if isinstance(dim, Variable) else Variable(dim, support)
+        self.know({})
 
     @property
     def variables(self) -> Mapping[str, Variable]:
         """The parents, whose dimensions other factors or the data state, and the child."""
         return {name: Variable(None) for name in self.parents} | {self.child: self._child_variable}
+
+    def know(self, variables: Mapping[str, Variable]) -> None:
+        """Take notice of dimensions, and of the shapes of child and prediction that follow."""
+        super().know(variables)
+        self._shape: tuple[int, ...] | None = self.known[self.child].shape
+        self._prediction_shape: tuple[int | None, ...] | None = self._shape
+        if self._shape is not None and isinstance(self.cost, Cost):
+            self._prediction_shape = self.cost.prediction_shape(self._shape)
 
     def predict(self, values: Values) -> Tensor:
         """The decoder's prediction from the parents.
@@ -177,17 +186,6 @@ class Mechanism(Factor):
         """Whether the normalizer is known to be the same for all parents, so that surgery may leave it out."""
         return isinstance(self.cost, Cost) and self.cost.constant_normalizer
 
-    @property
-    def _shape(self) -> tuple[int, ...] | None:
-        return self.known[self.child].shape
-
-    @property
-    def _prediction_shape(self) -> tuple[int | None, ...] | None:
-        shape = self._shape
-        return (
-            shape if shape is None or not isinstance(self.cost, Cost) else self.cost.prediction_shape(shape)
-        )
-
     def _flat_prediction(self, values: Values) -> Tensor:
         return flattened(self.predict(values), self._prediction_shape)
 
@@ -260,7 +258,7 @@ class LocalNormalizer(Factor):
         return LocalNormalizer(cast(Mechanism, mechanism))
 
     def know(self, variables: Mapping[str, Variable]) -> None:
-        """Dimensions, which the mechanism needs too."""
+        """Take notice of dimensions, which the mechanism needs too."""
         super().know(variables)
         self.mechanism.know(variables)
 
