@@ -34,6 +34,16 @@ PICTURES = {
     "contour": lambda ax=None: figures.contour_picture(
         STRENGTH, STRENGTH, ADJUSTED, [(NASTY[0], 0.01, 0.02), (NASTY[1], 0.1, 0.2)], estimate=2.0, ax=ax
     ),
+    "landscape": lambda ax=None: figures.landscape_picture(
+        STRENGTH,
+        STRENGTH,
+        ADJUSTED,
+        curve=np.array([[0.0, 0.1], [0.2, 0.2]]),
+        points=np.array([[0.1, 0.1]]),
+        names=(NASTY[0], NASTY[1]),
+        title=NASTY[2],
+        ax=ax,
+    ),
     "shares": lambda ax=None: figures.shares_picture(NASTY, [0.6, 0.5, -0.2, 0.05, 0.03, 0.02], ax),
 }
 
@@ -175,3 +185,15 @@ def test_the_smallest_shares_are_added_up():
     labels = [label.get_text() for label in ax.get_yticklabels()]
     assert (len(labels), labels[0], labels[-1]) == (10, "x0", "11 others")
     assert sum(bar.get_width() for bar in ax.patches) == pytest.approx(1.0)
+
+
+def test_landscapes_share_their_levels_and_bear_what_is_not_finite():
+    holes = np.where(ADJUSTED < 0, np.nan, ADJUSTED)
+    one, two = (
+        figures.landscape_picture(STRENGTH, STRENGTH, values, levels=[0.0, 1.0, 2.0], ax=Figure().subplots())
+        for values in (holes, 2 * ADJUSTED)
+    )
+    assert one.collections[0].levels.tolist() == two.collections[0].levels.tolist()
+    assert one.get_aspect() == 1.0
+    flat = figures.landscape_picture(STRENGTH, STRENGTH, np.zeros((7, 7)), ax=Figure().subplots())
+    assert len(flat.collections) == 0

@@ -8,12 +8,14 @@ from ebm_causal.figures.canvas import draw_svg, to_svg
 from ebm_causal.figures.comparisons import forest_picture, seen_and_done_picture, shares_picture
 from ebm_causal.figures.contours import contour_picture
 from ebm_causal.figures.diagrams import graph_picture
+from ebm_causal.figures.landscapes import landscape_picture
 
 __all__ = [
     "contour_picture",
     "draw_svg",
     "forest_picture",
     "graph_picture",
+    "landscape_picture",
     "seen_and_done_picture",
     "shares_picture",
     "to_svg",

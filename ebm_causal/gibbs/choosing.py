@@ -10,7 +10,6 @@ from ebm_causal.gibbs.descending import Ends, Plan
 from ebm_causal.gibbs.modes import Shape, group_ends, only_rows
 from ebm_causal.gibbs.restriction import Restriction
 
-APART = 1e-4  # how far two ends on kinks are apart, against their length, if they are two minima
 SAME = 1e-15  # how far two states are apart at least
 
 
@@ -97,11 +96,10 @@ def _grouped(block: Restriction, whole: Found, certified: Certified, most: int) 
 
 
 def _metric(block: Restriction, certified: Certified) -> Tensor:
-    """The curvature in all columns, or its diagonal; a stiff one for states, and where a minimum is on a kink."""
+    """The curvature in all columns, or its diagonal; a stiff one for states, none where it is not known."""
     columns, energies = columns_of(block), certified.energies
     near = torch.finfo(energies.dtype).eps ** 0.6 * (1 + energies.abs().nan_to_num(posinf=0.0))
-    reach = APART * (1 + certified.points.norm(dim=-1))
-    stiff = (near / reach**2)[..., None].expand(certified.points.shape).clone()
+    stiff = torch.zeros_like(certified.points)
     stiff[..., columns.finite] = (near / SAME**2)[..., None]
     if not certified.hessian.shape[-1]:
         return stiff

@@ -12,6 +12,7 @@ from ebm_causal.gibbs.restriction import Restriction, values_of
 from ebm_causal.gibbs.starting import screen, screened_starts
 from ebm_causal.sampling import PointEnergy, curvatures, judge, minimize_rows
 
+PLACES = 7  # between two ends, where the energy is looked at
 Surface = Callable[[Tensor], Tensor]
 NEWTON_UP_TO = 32  # dimensions; above, a Hessian costs more than the steps that it saves
 
@@ -135,15 +136,22 @@ def group_ends(surface: Surface, points: Tensor, energies: Tensor, shape: Shape,
         chosen = torch.where(left.any(0), chosen, first[0] if first else chosen)
         apart = points - points[chosen, rows]
         alike = left & (_length(apart, 0.5 * (shape.hessian + shape.hessian[chosen, rows])) <= near)
-        with torch.no_grad():
-            middle = surface(points - 0.5 * torch.where(alike[..., None], apart, 0.0))
-        same = alike & (middle <= energies.maximum(energies[chosen, rows]) + near)
+        between = _highest(surface, points, torch.where(alike[..., None], apart, 0.0))
+        same = alike & (between <= energies.maximum(energies[chosen, rows]) + near)
         same[chosen, rows] |= left[chosen, rows]
         first.append(chosen)
         found.append(left.any(0))
         ends.append(same.sum(0))
         left = left & ~same
     return Groups(torch.stack(first), torch.stack(found), torch.stack(ends))
+
+
+def _highest(surface: Surface, points: Tensor, apart: Tensor) -> Tensor:
+    """The highest energy at some places on the straight way."""
+    shares = torch.arange(1, PLACES + 1).to(points) / (PLACES + 1)
+    with torch.no_grad():
+        way = surface((points - shares[:, None, None, None] * apart).flatten(0, 1))
+    return way.reshape(PLACES, *points.shape[:2]).amax(0)
 
 
 def _length(apart: Tensor, bend: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 from torch.distributions import constraints
 
 import ebm_causal as ec
-from ebm_causal.errors import EnergyError
+from ebm_causal.errors import ArgumentError, EnergyError
 from ebm_causal.gibbs import restrict
 from ebm_causal.gibbs.searching import find_modes
 
@@ -92,3 +92,102 @@ def test_states_are_not_modes():
     spin = ec.energy(lambda s: s.sum(-1), s=ec.Variable(1, ec.finite([-1, 1])))
     with pytest.raises(EnergyError, match=r"\['s'\] have finite support: they have states, not modes"):
         find_modes(restrict(spin, "s", None, 1.0), 4, generator(), most=1)
+
+
+def test_both_futures_of_every_row():
+    energy = ec.energy(lambda x, y: ((y**2 - (1 + x**2) ** 2) ** 2).sum(-1), x=1, y=1)
+    x = torch.linspace(-1, 1, 21, dtype=F64)[:, None]
+    found = ec.minimize(energy, over="y", given={"x": x}, modes=4)
+    modes = found.modes
+    assert modes.count.tolist() == [2] * 21
+    assert modes.values["y"][0].numpy() == pytest.approx(-(1 + x.numpy() ** 2), abs=1e-9)
+    assert modes.values["y"][1].numpy() == pytest.approx(1 + x.numpy() ** 2, abs=1e-9)
+    assert modes.starts.sum(0).tolist() == [8] * 21
+    assert torch.equal(found.values["y"], modes.values["y"][0])
+
+
+def test_the_double_well():
+    well = ec.energy(lambda x: 2 * (x.squeeze(-1) ** 2 - 1) ** 2, x=1)
+    modes = ec.minimize(well, over="x", modes=2).modes
+    assert modes.values["x"][:, 0, 0].numpy() == pytest.approx([-1, 1], abs=1e-12)
+    assert modes.smallest_eigenvalue[:, 0].numpy() == pytest.approx([16, 16], abs=1e-9)
+    assert bool(modes.converged.all())
+
+
+@pytest.mark.parametrize("dim", [1, 2, 3, 4])
+def test_all_wells_when_given_enough_starts(dim):
+    energy = ec.energy(lambda z: ((z**2 - 1) ** 2).sum(-1), z=dim)
+    modes = ec.minimize(energy, over="z", starts=12 * 2**dim, modes=2**dim + 2).modes
+    corners = torch.tensor(list(itertools.product((-1.0, 1.0), repeat=dim)), dtype=F64)
+    assert modes.count.tolist() == [2**dim]
+    assert modes.values["z"][: 2**dim, 0].numpy() == pytest.approx(corners.numpy(), abs=1e-9)
+
+
+def test_what_is_not_there_is_infinite_and_never_nan():
+    energy = ec.energy(lambda y, z: ((y - z) ** 2).sum(-1), y=1, z=1)
+    modes = ec.minimize(energy, over="z", given={"y": [[1.0], [2.0]]}, modes=3).modes
+    assert modes.found.tolist() == [[True, True], [False, False], [False, False]]
+    assert modes.energy[1:].eq(math.inf).all()
+    assert torch.equal(modes.values["z"][1], modes.values["z"][0])
+    assert not any(entry.isnan().any() for entry in (modes.gradient_norm, modes.smallest_eigenvalue))
+    assert modes.energy.neg().exp().sum(0).numpy() == pytest.approx(1, abs=1e-12)
+    assert len(modes.summary()) == 2
+    assert repr(modes) == "LocalMinima(over=['z'], 2 in 2 rows, at most 3 each)"
+
+
+@pytest.mark.parametrize(
+    ("function", "dim", "count"),
+    [
+        pytest.param(lambda z: (z[..., 0] + z[..., 1] - 1) ** 2, 2, 1, id="a straight valley is one"),
+        pytest.param(lambda z: (z.abs() - 1).abs().sum(-1), 1, 2, id="two kinks are two"),
+        pytest.param(lambda z: ((z - 1) ** 4).sum(-1), 1, 1, id="a flat bottom is one"),
+        pytest.param(lambda z: 1e-6 * ((z**2 - 1) ** 2).sum(-1), 1, 2, id="two shallow wells are two"),
+        pytest.param(lambda z: 1e6 * ((z**2 - 1) ** 2).sum(-1), 1, 2, id="two deep wells are two"),
+        pytest.param(
+            lambda z: ((z.abs() - 2).round() ** 2).sum(-1), 1, 2, id="two plateaus without a gradient"
+        ),
+    ],
+)
+def test_what_is_one_minimum_and_what_two(function, dim, count):
+    assert ec.minimize(ec.energy(function, z=dim), over="z", modes=2 + count).modes.count.tolist() == [count]
+
+
+def test_both_ends_of_an_interval_are_minima():
+    energy = ec.energy(lambda z: -((z - 0.4) ** 2).sum(-1), z=ec.Variable(1, constraints.interval(0.0, 1.0)))
+    modes = ec.minimize(energy, over="z", modes=3).modes
+    assert modes.values["z"][:2, 0, 0].tolist() == [1, 0]
+    assert modes.count.tolist() == [2]
+
+
+def test_each_state_is_a_minimum():
+    energy = ec.energy(
+        lambda s, z: ((z - s) ** 2).sum(-1) + 0.1 * s.sum(-1), s=ec.Variable(1, ec.finite([-1, 1])), z=1
+    )
+    modes = ec.minimize(energy, over=("s", "z"), modes=4).modes
+    assert modes.count.tolist() == [2]
+    assert modes.values["s"][:2, 0, 0].tolist() == [-1, 1]
+    assert modes.energy[:2, 0].numpy() == pytest.approx([-0.1, 0.1], abs=1e-12)
+    spins = ec.energy(lambda s: (s * torch.tensor([1.0, 0.5])).sum(-1), s=ec.Variable(2, ec.finite([-1, 1])))
+    lowest = ec.minimize(spins, over="s", modes=3).modes
+    assert lowest.values["s"][:, 0].tolist() == [[-1, -1], [-1, 1], [1, -1]]
+
+
+def test_modes_of_images_have_their_shape():
+    energy = ec.energy(lambda x: ((x**2 - 1) ** 2).sum((-2, -1)) + 0.3 * x.sum((-2, -1)), x=(1, 2))
+    modes = ec.minimize(energy, over="x", starts=64, modes=4).modes
+    assert tuple(modes.values["x"].shape) == (4, 1, 1, 2)
+    assert modes.count.tolist() == [4]
+
+
+def test_energies_of_modes_have_gradients():
+    height = torch.nn.Parameter(torch.tensor(0.2, dtype=F64))
+    energy = ec.energy(lambda z: ((z**2 - 1) ** 2 + height * z).sum(-1), z=1)
+    modes = ec.minimize(energy, over="z", modes=2).modes
+    for k in range(2):
+        (gradient,) = torch.autograd.grad(modes.energy[k, 0], height, retain_graph=True)
+        assert gradient.item() == pytest.approx(modes.values["z"][k, 0, 0].item(), abs=1e-12)
+
+
+def test_no_mode_at_all_is_refused():
+    with pytest.raises(ArgumentError, match="modes must be at least 1; got 0"):
+        ec.minimize(ec.energy(lambda z: (z**2).sum(-1), z=1), over="z", modes=0)
