@@ -123,6 +123,8 @@ class Energy(nn.Module):
 
     def __add__(self, other: "Factor | Energy") -> "Energy":
         others = list(other._factors) if isinstance(other, Energy) else [other]
+        if isinstance(other, Energy):
+            _refuse_two_values(self.clamped, other.clamped)
         held = {**self.clamped, **(other.clamped if isinstance(other, Energy) else {})}
         total = Energy([*self._factors, *others], clamped=held)
         for part in (self, other):
@@ -235,6 +237,14 @@ def _only_factors(terms: Iterable[object]) -> list[Factor]:
             )
         found.append(term)
     return found
+
+
+def _refuse_two_values(first: Values, second: Values) -> None:
+    for name in set(first) & set(second):
+        if first[name].shape != second[name].shape or not torch.equal(first[name], second[name]):
+            raise EnergyError(
+                f"{name!r} is held at other values in one energy than in the other; add them before do()."
+            )
 
 
 def _broadcast(shapes: list[tuple[int, ...]]) -> bool:

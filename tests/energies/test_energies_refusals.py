@@ -185,3 +185,16 @@ def test_energies_under_vmap_are_not_looked_at():
     values = torch.randn(3, 2), torch.randn(3, 2)
     found = torch.vmap(lambda a, b: plain()(a=a, b=b))(*values)
     assert torch.allclose(found, plain()(a=values[0], b=values[1]))
+
+
+def test_energies_that_hold_a_variable_at_two_values():
+    first, second = (ec.do(caused(), x=x) for x in ([0.5, 0.0], [1.0, 0.0]))
+    with pytest.raises(
+        EnergyError, match=r"'x' is held at other values in one energy than in the other; add them"
+    ):
+        first + second
+
+
+def caused():
+    x = ec.Mechanism("x", "z", lambda z: z.repeat_interleave(2, -1), ec.SquaredError(), dim=2)
+    return x + ec.GaussianRegularizer(1)
