@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ebm_causal.errors import ArgumentError
-from ebm_causal.sampling.covering import BLIND, LARGEST, Chunk, Cover, cover, dense, evaluate
+from ebm_causal.sampling.covering import LARGEST, Chunk, Cover, cover, dense, evaluate
 from ebm_causal.sampling.framing import askew_frames, first_look, grown, turned
 from ebm_causal.sampling.lattice import Lattice, RowEnergy, joined, weighed
 from ebm_causal.sampling.looking import UNKNOWN, Look, Sight, coordinates, placed, see
@@ -16,7 +16,8 @@ from ebm_causal.sampling.selecting import Rows
 
 DROP = 32.0
 COARSE = {1: 33, 2: 17, 3: 11}
-SIZES = (1, 2, 3, 4, 6, 8)  # into how many parts a cell is divided along an axis
+SIZES = (1, 2, 3, 4, 6, 8, 12)  # into how many parts a cell is divided along an axis
+BLIND = 4  # so many at most where more than these would be needed: another look follows
 TURNS = 3
 EVEN = 5e-4  # an imbalance of thirds below which every lattice is fine enough
 
@@ -134,8 +135,8 @@ class Search:
             if bool(edge.any()):
                 self.pending.append(grown(look.some(edge), sight.touches[edge], self.energy, self.aim.coarse))
             left = left & ~self._turn(look, sight, left)
-        for sizes, index in self._classes(look, sight, left):
-            yield from self._lay(look.some(index), sight.some(index), sizes)
+        for sizes, index, blind in self._classes(look, sight, left):
+            yield from self._lay(look.some(index), sight.some(index), sizes, blind)
 
     def _turn(self, look: Look, sight: Sight, left: Tensor) -> Tensor:
         """Which of the rows are looked at again in turned frames."""
@@ -150,35 +151,41 @@ class Search:
             self.pending.append(turned_look)
         return askew
 
-    def _classes(self, look: Look, sight: Sight, left: Tensor) -> Iterator[tuple[tuple[int, ...], Tensor]]:
+    def _classes(
+        self, look: Look, sight: Sight, left: Tensor
+    ) -> Iterator[tuple[tuple[int, ...], Tensor, bool]]:
         """Rows whose cells are divided alike: as finely as the bends ask for."""
         index = left.nonzero().flatten()
         if not len(index):
             return
         table = torch.tensor(SIZES, device=index.device)
         needed = sight.sharp[index].sqrt() * (0.97 / self.aim.step)
-        sizes = torch.cat([table, table.new_tensor([BLIND])])[torch.searchsorted(table.to(needed), needed)]
+        sizes = table[torch.searchsorted(table.to(needed), needed).clamp_max(len(SIZES) - 1)]
+        blind = (needed > SIZES[-1]).any(-1)
+        sizes = torch.where(blind[:, None], sizes.clamp_max(BLIND), sizes)
         if look.finer is not None:
             stuck = look.finer[index] & (sizes == 1).all(-1)
             sizes = torch.where(stuck[:, None], 2, sizes)
         if not self.energy.divisible:
-            yield tuple(sizes.amax(0).tolist()), index
+            yield tuple(sizes.amax(0).tolist()), index, bool(blind.any())
             return
-        kinds, member = sizes.unique(dim=0, return_inverse=True)
-        for kind, parts in enumerate(kinds.tolist()):
-            yield tuple(parts), index[member == kind]
+        kinds, member = torch.cat([sizes, blind[:, None]], -1).unique(dim=0, return_inverse=True)
+        for kind, (*parts, dark) in enumerate(kinds.tolist()):
+            yield tuple(parts), index[member == kind], bool(dark)
 
-    def _lay(self, look: Look, sight: Sight, sizes: tuple[int, ...]) -> Iterator[tuple[Tensor, Lattice]]:
+    def _lay(
+        self, look: Look, sight: Sight, sizes: tuple[int, ...], blind: bool
+    ) -> Iterator[tuple[Tensor, Lattice]]:
         """Lattices of some rows; those that fail the self-check are looked at anew."""
         divided = sight.keep.sum(0) * (3**look.dim * math.prod(sizes))
         if float(divided.sum()) > LARGEST and len(look.rows) > 1 and self.energy.divisible:
             for half in torch.arange(len(look.rows), device=divided.device).chunk(2):
-                yield from self._lay(look.some(half), sight.some(half), sizes)
+                yield from self._lay(look.some(half), sight.some(half), sizes, blind)
             return
         if float(divided.sum()) > 4 * LARGEST:
             yield from _given_up(look)
             return
-        found = cover(look, sight, sizes, self.aim.drop)
+        found = cover(look, sight, sizes, self.aim.drop, blind=blind)
         for chunk in evaluate(found, self.energy, self.aim.allowed, self.aim.drop):
             good = chunk.lattice.resolved
             index = slice(None) if bool(good.all()) else good.nonzero().flatten()

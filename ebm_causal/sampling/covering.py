@@ -9,6 +9,7 @@ below the square of the one and the cube of the other; for a normal density belo
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -25,64 +26,41 @@ from ebm_causal.sampling.looking import (
     widened,
 )
 from ebm_causal.sampling.selecting import Rows
+from ebm_causal.sampling.sites import Cover, flat_places, offsets, parts_of, sites_of
 
-MARGIN = 2.0  # by which a predicted energy may lie too high, beyond the drop, before a point is left out
+MARGIN = 1.0  # by which a predicted energy may lie too high, beyond the drop, before a point is left out
 SLACK = 4.0  # a prediction further off than this, where it matters, is not believed
 AT_ONCE = 65_536  # points that are evaluated at once: activations of a small network stay in cache
 ALIKE = 0.85  # rows with at least this share of the most points are evaluated together
 CAUTION = 10.0  # times the imbalances' estimate: transforms of several modes oscillate
-BLIND = 5  # parts of a cell where no number of them would do: all are looked at, and another look follows
 LARGEST = 3_000_000  # cells of a dense grid
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cover:
-    """Fine points of some rows, as a flat list that is sorted by row.
+def cover(look: Look, sight: Sight, sizes: tuple[int, ...], drop: float, *, blind: bool = False) -> Cover:
+    """Divide the cells that may have mass, and keep the points whose predicted energy is low.
 
-    Attributes:
+    Args:
         look: The look whose cells are divided.
+        sight: What it shows.
         sizes: Into how many parts along each axis.
-        cell: The cell of each point, counted among those that are divided.
-        sub: Its place within, ``[points]``.
-        place: The first cell's coordinates, ``[cells, dim]``, whole numbers.
-        row: The row of each cell.
-        counts: Points of each row.
-        predicted: The predicted energy of each point.
+        drop: Energies so far above the floor may be left out.
+        blind: Whether predictions are not to be used: the parts are too coarse for any mode to be seen.
     """
-
-    look: Look
-    sizes: tuple[int, ...]
-    cell: Tensor
-    sub: Tensor
-    place: Tensor
-    row: Tensor
-    counts: Tensor
-    predicted: Tensor
-
-
-def cover(look: Look, sight: Sight, sizes: tuple[int, ...], drop: float) -> Cover:
-    """Divide the cells that may have mass, and keep the points whose predicted energy is low."""
     keep = widened(sight.keep, look.shape)
     row, flat = keep.T.nonzero().unbind(-1)
     coefficients, sure = quadratics(look, flat, row)
-    threshold = sight.floor + (drop + MARGIN)
+    threshold = (sight.floor + (drop + MARGIN))[row] + sight.doubt[flat, row]
     coefficients[~sure] = 0.0
-    predicted = coefficients @ monomials(_offsets(sizes, look.base)).T
-    predicted[~sure if BLIND not in sizes else slice(None)] = -UNKNOWN
-    cell, sub = (predicted <= threshold[row][:, None]).nonzero().unbind(-1)
+    predicted = coefficients @ monomials(offsets(sizes, look.base)).T
+    predicted[slice(None) if blind else ~sure] = -UNKNOWN
+    cell, sub = (predicted <= threshold[:, None]).nonzero().unbind(-1)
     place = torch.stack(
         [flat // stride % size for stride, size in zip(strides_of(look.shape), look.shape, strict=True)], -1
     )
     return Cover(
-        look=look, sizes=sizes, cell=cell, sub=sub, place=place, row=row,
+        look=look, sizes=sizes, cell=cell, sub=sub, place=place, row=row, blind=blind,
         counts=torch.bincount(row[cell], minlength=len(look.rows)), predicted=predicted[cell, sub],
     )  # fmt: skip
-
-
-def _offsets(sizes: tuple[int, ...], like: Tensor) -> Tensor:
-    """Where the parts of a cell have their centers, from its own, ``[parts, dim]``."""
-    axes = [(torch.arange(size).to(like) + 0.5) / size - 0.5 for size in sizes]
-    return torch.cartesian_prod(*axes).reshape(-1, len(sizes))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,27 +91,19 @@ def evaluate(found: Cover, energy: Rows, allowed: tuple[float, float], drop: flo
     """
     look, dim = found.look, found.look.dim
     frame = look.cell / torch.tensor(found.sizes).to(look.cell)
-    places = found.place.to(look.base)[found.cell] + _offsets(found.sizes, look.base)[found.sub]
-    codes = _codes(found)
+    sites = sites_of(found, energy)
     starts = found.counts.cumsum(0) - found.counts
     for index in _groups(found.counts, energy.divisible):
         counts = found.counts[index]
         ranks = torch.arange(int(counts.max()), device=counts.device)[:, None]
         valid = ranks < counts
         slots = starts[index] + torch.where(valid, ranks, 0)
-        points = placed(look.base[index], look.cell[index], places[slots])
-        if look.whole and math.prod(found.sizes) == 1:
-            flat = _flat(found.place, look.shape)[found.cell][slots]
-            energies = look.energies[flat, index]
-        else:
-            energies = energy.at(points, look.rows[index]).nan_to_num(
-                nan=math.inf, posinf=math.inf, neginf=-math.inf
-            )
+        points, energies = sites.evaluated(slots, index, energy)
         if not bool(valid.all()):
             energies = torch.where(valid, energies, math.inf)
         lattice = weighed(points, energies, frame[index])
-        halves, thirds = imbalances(codes[slots], lattice.masses, dim)
-        even = (halves <= allowed[0]) & (thirds <= allowed[1])
+        halves, thirds = imbalances(sites.codes_at(slots), lattice.masses, dim)
+        even = (halves <= allowed[0]) & (thirds <= allowed[1]) & (not found.blind)
         whole = _complete(energies, found.predicted[slots], drop)
         yield Chunk(
             index=index, slots=torch.where(valid, slots, -1), coarse=~even,
@@ -146,16 +116,6 @@ def _complete(energies: Tensor, predicted: Tensor, drop: float) -> Tensor:
     floor = energies.amin(0)
     outer = (predicted - energies > SLACK) & (predicted > floor + drop - 3 * SLACK)
     return ~outer.any(0)
-
-
-def _codes(found: Cover) -> Tensor:
-    """The remainders by six of a point's coordinates, as one number."""
-    code = torch.zeros_like(found.cell)
-    parts = torch.cartesian_prod(*[torch.arange(size) for size in found.sizes]).reshape(-1, found.look.dim)
-    parts = parts.to(found.cell.device)
-    for axis, size in enumerate(found.sizes):
-        code = 6 * code + (found.place[:, axis] * size % 6)[found.cell].add_(parts[found.sub, axis]) % 6
-    return code
 
 
 def imbalances(codes: Tensor, masses: Tensor, dim: int) -> tuple[Tensor, Tensor]:
@@ -199,24 +159,28 @@ def dense(found: Cover, chunk: Chunk, failed: Tensor) -> Look | None:
     slots = chunk.slots[:, failed]
     known = slots >= 0
     cells, subs = found.cell[slots], found.sub[slots]
-    parts = torch.cartesian_prod(*[torch.arange(size) for size in found.sizes]).reshape(-1, len(sizes))
-    fine = found.place[cells] * sizes + parts.to(cells.device)[subs]
+    fine = found.place[cells] * sizes + parts_of(found)[subs]
     low = fine.amin(0) - 1
     shape = tuple((fine.amax(0) - low + 2).amax(0).tolist())
     if math.prod(shape) * len(index) > LARGEST:
         return None
     values = torch.full((math.prod(shape), len(index)), UNKNOWN).to(chunk.lattice.energies)
     columns = torch.arange(len(index), device=cells.device).expand_as(slots)
-    values[_flat(fine - low, shape)[known], columns[known]] = chunk.lattice.energies[:, failed][known]
+    values[flat_places(fine - low, shape)[known], columns[known]] = chunk.lattice.energies[:, failed][known]
     cell = found.look.cell[index] / sizes.to(found.look.cell)
     first = low.to(cell) + 0.5 - 0.5 * sizes.to(cell)  # the center of the first part, in parts
     return Look(
         rows=found.look.rows[index], base=placed(found.look.base[index], cell, first), cell=cell, shape=shape,
         energies=values, level=found.look.level + 1, turns=found.look.turns, whole=False,
-        finer=chunk.coarse[failed],
+        finer=chunk.coarse[failed], **_still_shared(found, index, low),
     )  # fmt: skip
 
 
-def _flat(places: Tensor, shape: tuple[int, ...]) -> Tensor:
-    strides = torch.tensor(strides_of(shape), device=places.device)
-    return (places * strides).sum(-1)
+def _still_shared(found: Cover, index: Tensor, low: Tensor) -> dict[str, Any]:
+    """The common grid's parts as a finer common grid."""
+    if found.look.shared is None or found.look.anchor is None:
+        return {}
+    (base, cell), sizes = found.look.shared, torch.tensor(found.sizes, device=low.device)
+    first = 0.5 / sizes.to(base) - 0.5
+    shared = (placed(base, cell, first), cell / sizes.to(cell))
+    return {"shared": shared, "anchor": found.look.anchor[index] * sizes + low}

@@ -23,7 +23,12 @@ def first_look(
     many = 1 if shared else energy.count
     middle, size = middle.expand(many, dim), size.expand(many, dim)
     cell = torch.diag_embed(size * (2 * HALF / (coarse - 1)))
-    return _look(energy, torch.arange(energy.count, device=like.device), middle - HALF * size, cell, coarse)
+    first = middle - HALF * size
+    look = _look(energy, torch.arange(energy.count, device=like.device), first, cell, coarse)
+    if not shared:
+        return look
+    anchor = torch.zeros(energy.count, dim, dtype=torch.long, device=like.device)
+    return replace(look, shared=(first[0], cell[0]), anchor=anchor)
 
 
 def _look(energy: Rows, rows: Tensor, base: Tensor, cell: Tensor, coarse: int) -> Look:

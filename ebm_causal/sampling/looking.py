@@ -2,13 +2,14 @@ r"""What a dense grid of energies shows of a density: its floor, where it may ha
 
 import itertools
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 UNKNOWN = 1e15  # the energy where none was evaluated, or where it is infinite
 BENT = 1e13  # a larger bend has an unknown neighbor
+ROUGH = 0.125  # of the change of a bend from a point to the next, by which predictions may be too high
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +26,8 @@ class Look:
         turns: How often the frame was turned with the covariance.
         whole: Whether every point was evaluated.
         finer: Rows whose last lattice was too coarse, ``[rows]``.
+        shared: Where the rows' grids are parts of a common one: its first point and its cell.
+        anchor: The common one's coordinates of the first point of each row, whole numbers ``[rows, dim]``.
     """
 
     rows: Tensor
@@ -36,6 +39,8 @@ class Look:
     turns: int = 0
     whole: bool = True
     finer: Tensor | None = None
+    shared: tuple[Tensor, Tensor] | None = None
+    anchor: Tensor | None = None
 
     @property
     def dim(self) -> int:
@@ -44,10 +49,10 @@ class Look:
 
     def some(self, index: Tensor) -> "Look":
         """The same of some of the rows."""
-        return Look(
-            rows=self.rows[index], base=self.base[index], cell=self.cell[index], shape=self.shape, level=self.level,
-            energies=self.energies[:, index], turns=self.turns, whole=self.whole,
-            finer=None if self.finer is None else self.finer[index],
+        return replace(
+            self, rows=self.rows[index], base=self.base[index], cell=self.cell[index],
+            energies=self.energies[:, index], finer=None if self.finer is None else self.finer[index],
+            anchor=None if self.anchor is None else self.anchor[index],
         )  # fmt: skip
 
 
@@ -60,21 +65,21 @@ class Sight:
         keep: Which points may have mass in their neighborhood, ``[points, rows]``.
         sharp: The largest bend along each axis that counts, per step squared, ``[rows, dim]``.
         touches: Whether mass reaches the low and the high end of each axis, ``[rows, 2, dim]``.
+        doubt: By how much predictions near a point may be too high, ``[points, rows]``.
     """
 
     floor: Tensor
     keep: Tensor
     sharp: Tensor
     touches: Tensor
+    doubt: Tensor
 
     def some(self, index: Tensor) -> "Sight":
         """The same of some of the rows."""
         return Sight(
-            floor=self.floor[index],
-            keep=self.keep[:, index],
-            sharp=self.sharp[index],
-            touches=self.touches[index],
-        )
+            floor=self.floor[index], keep=self.keep[:, index], sharp=self.sharp[index],
+            touches=self.touches[index], doubt=self.doubt[:, index],
+        )  # fmt: skip
 
 
 def coordinates(shape: tuple[int, ...], like: Tensor) -> Tensor:
@@ -92,36 +97,40 @@ def placed(base: Tensor, cell: Tensor, places: Tensor) -> Tensor:
 
 
 def see(look: Look, drop: float, step: float) -> Sight:
-    r"""Find the floor, what lies less than ``drop`` above it, and how fine a lattice must be.
+    r"""Find what lies less than ``drop`` above the lowest point, and how fine a lattice must be.
 
-    Basins between the points are seen by the parabolas through each point and its neighbors. These may reach
-    too deep, so that the floor is the lowest point itself: rather too much is kept than too little.
+    Basins between the points are seen by the parabolas through each point and its neighbors, and where bends
+    change from one point to the next, the energy may be lower than these by a part of the change. As all this
+    may reach too deep, the floor is the lowest point itself: rather too much is kept than too little.
     A bend counts the less the higher it lies: at an energy e above the floor, a lattice of step h errs by
     :math:`e^{-e - 2\pi^2/(b h^2)}`.
     """
     dims = tuple(range(look.dim))
     grid = look.energies.clamp(-UNKNOWN, UNKNOWN).nan_to_num_(nan=UNKNOWN).reshape(*look.shape, -1)
-    lowered, bends = grid.clone(), []
+    lowered, doubt, bends = grid.clone(), torch.zeros_like(grid), []
     for axis, size in enumerate(look.shape):
         left, right = grid.narrow(axis, 0, size - 2), grid.narrow(axis, 2, size - 2)
         slope, bend = right - left, (right + left).sub_(grid.narrow(axis, 1, size - 2), alpha=2)
-        bend = bend.masked_fill_(bend > BENT, 0.0).clamp_(min=1e-30)
+        bend = bend.masked_fill_(bend.abs() > BENT, 0.0)
+        changes = bend.narrow(axis, 1, size - 3).sub(bend.narrow(axis, 0, size - 3)).abs_().mul_(ROUGH)
+        doubt.narrow(axis, 1, size - 3).add_(changes)
+        doubt.narrow(axis, 2, size - 3).add_(changes)
+        bend = bend.clamp_(min=1e-30)
         below = (slope * slope).div_(bend).mul_(0.125)
-        below = below.masked_fill_(
-            below > 0.5 * bend, 0.0
-        )  # the parabola's lowest point is not between the neighbors
+        below = below.masked_fill_(below > 0.5 * bend, 0.0)  # the lowest point is not between the neighbors
         lowered.narrow(axis, 1, size - 2).sub_(below)
         bends.append(bend)
     floor = grid.amin(dims)
-    keep = (lowered <= floor + drop) & (grid < BENT)
-    counts = lowered.sub_(floor).mul_(-(step**2) / (2 * math.pi**2)).add_(1).clamp_(0, 1)
+    lowered.sub_(floor).sub_(doubt)
+    keep = (lowered <= drop) & (grid < BENT)
+    counts = lowered.mul_(-(step**2) / (2 * math.pi**2)).add_(1).clamp_(0, 1)
     sharp = [
         bend.mul_(counts.narrow(axis, 1, look.shape[axis] - 2)).amax(dims) for axis, bend in enumerate(bends)
     ]
     ends = [[_any(keep.select(axis, end)) for axis in dims] for end in (0, -1)]
     return Sight(
         floor=floor, keep=keep.reshape(-1, grid.shape[-1]), sharp=torch.stack(sharp, -1),
-        touches=torch.stack([torch.stack(end, -1) for end in ends], -2),
+        touches=torch.stack([torch.stack(end, -1) for end in ends], -2), doubt=doubt.reshape(-1, grid.shape[-1]),
     )  # fmt: skip
 
 

@@ -21,6 +21,24 @@ class SelectableEnergy(Protocol):
         ...
 
 
+@runtime_checkable
+class SharedTable(Protocol):
+    """Energies at points that many rows share."""
+
+    def at(self, places: Tensor, rows: Tensor) -> Tensor:
+        """The energies ``[points, rows]`` of rows, each at points of its own, given by their places in the table."""
+        ...
+
+
+@runtime_checkable
+class TabulatedEnergy(Protocol):
+    """A reduced energy of which the costly part may depend on the points alone."""
+
+    def tabulate(self, points: Tensor) -> SharedTable | None:
+        """The table at points ``[points, dim]``; None where it would save nothing."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rows:
     """The rows of an energy: narrowed where it can be, else evaluated all together.
@@ -55,3 +73,7 @@ class Rows:
             whole = points[:, :1].repeat(1, self.count, 1)
         whole[:, rows] = points
         return self.energy(whole)[:, rows]
+
+    def tabulate(self, points: Tensor) -> SharedTable | None:
+        """What of the energy rows share at points ``[points, dim]``."""
+        return self.energy.tabulate(points) if isinstance(self.energy, TabulatedEnergy) else None
