@@ -7,11 +7,13 @@ notebook shows them. Reports draw on figures of their own (:func:`draw_svg`) and
 from ebm_causal.figures.canvas import draw_svg, to_svg
 from ebm_causal.figures.comparisons import forest_picture, seen_and_done_picture, shares_picture
 from ebm_causal.figures.contours import contour_picture
+from ebm_causal.figures.curves import curves_picture
 from ebm_causal.figures.diagrams import graph_picture
 from ebm_causal.figures.landscapes import landscape_picture
 
 __all__ = [
     "contour_picture",
+    "curves_picture",
     "draw_svg",
     "forest_picture",
     "graph_picture",

@@ -11,11 +11,12 @@ from pyro.distributions.torch_distribution import TorchDistributionMixin
 from torch import Tensor
 from torch.distributions import constraints
 
-from ebm_causal.energies import Energy, LinearGaussianEnergy
+from ebm_causal.energies import Energy, LinearGaussianEnergy, Temperature
 from ebm_causal.errors import EnergyError
 from ebm_causal.gibbs.estimates import Estimate
-from ebm_causal.gibbs.quadrature import exactly, log_integral
+from ebm_causal.gibbs.integrating import integrate
 from ebm_causal.gibbs.restriction import latents_left, restrict
+from ebm_causal.gibbs.temperatures import Betas, restrict_at
 from ebm_causal.sampling import Lattice, adapt_lattice
 from ebm_causal.shapes import as_names, refuse_non_finite
 
@@ -33,7 +34,7 @@ class GibbsDensity(TorchDistribution):
         energy: The energy, taken as the raw sum of its factors.
         over: The variable or variables of the density; several are joined along the last dimension.
         given: What it is conditional on, ``[rows, dim]`` each: one density per row.
-        beta: The inverse temperature.
+        beta: The inverse temperature; a schedule of them gives a density at each, ``[betas, rows]`` in all.
         with_normalizer: Whether ``log_prob`` includes the normalizer, as a site of a Pyro model needs it.
 
     Raises:
@@ -59,16 +60,17 @@ class GibbsDensity(TorchDistribution):
         energy: Energy,
         over: str | Iterable[str] = "y",
         given: Mapping[str, object] | None = None,
-        beta: float = 1.0,
+        beta: Betas = 1.0,
         *,
         with_normalizer: bool = False,
     ) -> None:
         held = dict(given or {})
         self.over, self.latents = as_names(over), latents_left(energy, as_names(over), held)
-        self._joint = restrict(energy, (*self.over, *self.latents), held, beta)
+        self._joint, shape = restrict_at(energy, (*self.over, *self.latents), held, beta)
         self.energy, self.beta, self.with_normalizer = self._joint.energy, self._joint.beta, with_normalizer
-        rows = (self._joint.rows,) if held or self._joint.rows > 1 else ()
-        super().__init__(torch.Size(rows), torch.Size((self._width,)), validate_args=False)
+        rows = shape or (self._joint.rows,)
+        batch = rows if held or rows[-1] > 1 else rows[:-1]
+        super().__init__(torch.Size(batch), torch.Size((self._width,)), validate_args=False)
 
     @property
     def given(self) -> Mapping[str, Tensor]:
@@ -92,11 +94,8 @@ class GibbsDensity(TorchDistribution):
 
     def log_partition(self) -> Estimate:
         """The log normalizer of each row's density."""
-        exact = exactly(self._joint)
-        if exact is not None:
-            return exact
         if not self._nests:
-            return log_integral(self._joint)
+            return integrate(self._joint)
         lattice = self._nested()
         value = lattice.log_partition(self._marginal(lattice.points))
         return Estimate(value=value, standard_error=lattice.error, method="lattice of lattices")
@@ -128,7 +127,10 @@ class GibbsDensity(TorchDistribution):
             return self
         wider = object.__new__(GibbsDensity)
         wider.__dict__.update(self.__dict__)
-        wider._joint = replace(self._joint, given=self._given_over(batch), rows=math.prod(batch))
+        wider.beta = self._beta_over(batch)
+        wider._joint = replace(
+            self._joint, given=self._given_over(batch), rows=math.prod(batch), beta=wider.beta
+        )
         super(GibbsDensity, wider).__init__(batch, self.event_shape, validate_args=False)
         return wider
 
@@ -136,12 +138,18 @@ class GibbsDensity(TorchDistribution):
         batch = torch.broadcast_shapes(value.shape[:-1], self.batch_shape)
         flat = value.expand(*batch, self._width).reshape(-1, self._width)
         refuse_non_finite(self.over[0], flat)
-        alone = replace(self._joint, over=self.over, given=self._given_over(batch), rows=len(flat))
+        beta = self._beta_over(batch)
+        alone = replace(self._joint, over=self.over, given=self._given_over(batch), rows=len(flat), beta=beta)
         values = {**alone.given, **{name: part[0] for name, part in alone.split(flat[None]).items()}}
         if not self.latents:
-            return -self.energy.reduced(values, self.beta).expand(len(flat)).reshape(batch)
-        within = restrict(self.energy, self.latents, values, self.beta)
-        return (exactly(within) or log_integral(within)).value.reshape(batch)
+            return -self.energy.reduced(values, beta).expand(len(flat)).reshape(batch)
+        within = replace(restrict(self.energy, self.latents, values, 1.0), beta=beta)
+        return integrate(within).value.reshape(batch)
+
+    def _beta_over(self, batch: torch.Size) -> Temperature:
+        if not isinstance(self.beta, Tensor):
+            return self.beta
+        return self.beta.reshape(self.batch_shape).expand(batch).reshape(-1)
 
     def _given_over(self, batch: torch.Size) -> dict[str, Tensor]:
         found = {}
@@ -157,6 +165,11 @@ class GibbsDensity(TorchDistribution):
             return law.sample((draws,)).reshape(draws, self._joint.rows, self._width)
         if self._nests:
             return self._nested().draw(self._marginal, draws, generator)
+        if not self._joint.served:
+            raise EnergyError(
+                f"the density over {list(self.over)} (dimension {self._width}, latents {list(self.latents)}) cannot be "
+                "drawn from by a lattice, which serves one to three real dimensions or finite variables."
+            )
         lattice = self._joint.quadrature()
         if self._joint.finite:
             return lattice.choose(draws, generator)
@@ -164,7 +177,7 @@ class GibbsDensity(TorchDistribution):
 
     def _normal(self) -> TorchDistributionMixin | None:
         """The density's closed form, for one variable of a ``LinearGaussianEnergy``."""
-        if not isinstance(self.energy, LinearGaussianEnergy):
+        if not isinstance(self.energy, LinearGaussianEnergy) or isinstance(self.beta, Tensor):
             return None
         given, x = self.given, self.given.get("x")
         if self.over == ("y",) and self.latents == ("z",):
@@ -181,17 +194,12 @@ class GibbsDensity(TorchDistribution):
 
         That resolves curved and narrow joint densities which no box around both does.
         """
-        if (
-            self.latents
+        real = all(self.energy.variables[name].is_real for name in self.over)
+        return (
+            bool(self.latents)
             and self._width <= 2
-            and all(self.energy.variables[name].is_real for name in self.over)
-        ):
-            return True
-        if self._joint.served:
-            return False
-        raise EnergyError(
-            f"the density over {list(self.over)} (dimension {self._width}, latents {list(self.latents)}) cannot "
-            "be normalized or drawn from by a lattice, which serves one or two real dimensions."
+            and real
+            and replace(self._joint, over=self.latents).served
         )
 
     def _nested(self) -> Lattice:

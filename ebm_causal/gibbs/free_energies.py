@@ -1,26 +1,29 @@
-r"""Free energies :math:`F_\beta = -\frac1\beta\log\int e^{-\beta E}\,dz`, exact or on a lattice that checks itself."""
+r"""Free energies :math:`F_\beta = -\frac1\beta\log\int e^{-\beta E}\,dz`, by the method that serves each row."""
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import Literal
 
 import torch
+from pyro.distributions.torch_distribution import TorchDistributionMixin
 
 from ebm_causal.energies import Energy, LinearGaussianEnergy
-from ebm_causal.errors import ArgumentError
 from ebm_causal.gibbs.estimates import Estimate
-from ebm_causal.gibbs.quadrature import log_integral
-from ebm_causal.gibbs.restriction import restrict
-
-Method = Literal["auto", "exact", "lattice"]
+from ebm_causal.gibbs.integrating import Effort, Method, Report, integrate
+from ebm_causal.gibbs.minimization import minimum_free_energy
+from ebm_causal.gibbs.temperatures import Betas, restrict_at
 
 
 def free_energy(
     energy: Energy,
     over: str | Iterable[str] = "z",
     given: Mapping[str, object] | None = None,
-    beta: float = 1.0,
+    beta: Betas = 1.0,
     method: Method = "auto",
+    *,
+    draws: int | None = None,
+    seed: int = 0,
+    proposal: TorchDistributionMixin | None = None,
+    progress: Report | None = None,
 ) -> Estimate:
     r"""The free energy of each row, some variables integrated out.
 
@@ -35,15 +38,23 @@ def free_energy(
         energy: The energy, taken as the raw sum of its factors.
         over: What to integrate out.
         given: All other variables, ``[rows, dim]`` each.
-        beta: The inverse temperature.
-        method: ``exact`` for a ``LinearGaussianEnergy`` over z; ``lattice`` for one or two real
-            dimensions or finite variables; ``auto`` takes the first of these that serves.
+        beta: The inverse temperature; a schedule of them gives every row at each.
+        method: ``exact`` for a ``LinearGaussianEnergy`` over z and for finite variables; ``lattice`` for up to
+            three real dimensions, exact to many digits; ``laplace`` (fits at the modes, corrected by importance
+            sampling), ``importance`` (draws from the prior or from ``proposal``) and ``annealed`` (a population carried
+            from the prior to the density and back) for any number. ``auto`` takes the first that serves, in this
+            order without ``importance``, hands the rows that it cannot be trusted on to the next, and
+            says in the result which it was.
+        draws: Per row: 4096 for ``laplace`` and ``importance``, 1024 for ``annealed``.
+        seed: Of the draws.
+        proposal: For ``importance``: a Pyro distribution over the joined variables, as a guide's.
+        progress: Told the share done and what is being done, where it takes long.
 
     Returns:
-        One free energy per row, in the energy's units.
+        One free energy per row, in the energy's units, ``[rows]``; ``[betas, rows]`` for a schedule.
 
     Raises:
-        EnergyError: If a variable is missing, unknown or of the wrong shape, or no method serves.
+        EnergyError: If a variable is missing, unknown or of the wrong shape, or a lattice does not serve.
         ArgumentError: If ``beta`` is not positive or the method does not serve.
         ConvergenceError: If a row's integral is not finite.
 
@@ -56,23 +67,25 @@ def free_energy(
     References:
         LeCun et al. (2006), A tutorial on energy-based learning, section 2.3.
     """
-    restriction = restrict(energy, over, given, 1.0 if beta == math.inf else beta)
-    if method not in ("auto", "exact", "lattice"):
-        raise ArgumentError(f"method must be 'auto', 'exact' or 'lattice'; got {method!r}.")
-    over_z = isinstance(energy, LinearGaussianEnergy) and restriction.over == ("z",)
-    if method == "exact" and not over_z:
-        raise ArgumentError("method='exact' serves a LinearGaussianEnergy over 'z' alone; use 'auto'.")
-    if isinstance(energy, LinearGaussianEnergy) and over_z and method != "lattice":
-        value = energy.free_energy(restriction.given["y"], restriction.given.get("x"), beta)
-        return Estimate(value=value, standard_error=torch.zeros_like(value), method="exact")
-    if math.isinf(beta):
-        from ebm_causal.gibbs.minimization import minimum_free_energy  # which itself needs Estimate
-
-        return minimum_free_energy(energy, over, given)
-    log_partition = log_integral(restriction)
+    if isinstance(beta, float) and math.isinf(beta) and beta > 0:
+        return _at_zero_temperature(energy, over, given)
+    restriction, shape = restrict_at(energy, over, given, beta)
+    effort = Effort(method=method, draws=draws, seed=seed, proposal=proposal, progress=progress)
+    found = integrate(restriction, effort)
+    value, error = -found.value / restriction.beta, found.standard_error / restriction.beta
     return Estimate(
-        value=-log_partition.value / beta,
-        standard_error=log_partition.standard_error / beta,
-        method=log_partition.method,
-        warnings=log_partition.warnings,
+        value=value.reshape(shape or value.shape),
+        standard_error=error.reshape(shape or error.shape),
+        method=found.method,
+        warnings=found.warnings,
     )
+
+
+def _at_zero_temperature(
+    energy: Energy, over: str | Iterable[str], given: Mapping[str, object] | None
+) -> Estimate:
+    restriction, _ = restrict_at(energy, over, given, 1.0)
+    if isinstance(energy, LinearGaussianEnergy) and restriction.over == ("z",):
+        value = energy.free_energy(restriction.given["y"], restriction.given.get("x"), math.inf)
+        return Estimate(value=value, standard_error=torch.zeros_like(value), method="exact")
+    return minimum_free_energy(energy, over, given)

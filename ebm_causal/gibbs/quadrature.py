@@ -1,18 +1,14 @@
-"""Log integrals and moments of Gibbs weights in closed form, by enumeration, or on lattices that check themselves.
+"""Log integrals and moments of Gibbs weights by enumeration, or on lattices that check themselves.
 
 Rows stream through: each is done on a lattice of its own size, of which only its sums are kept.
 """
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from ebm_causal.energies import LinearGaussianEnergy
-from ebm_causal.errors import ConvergenceError
-from ebm_causal.gibbs.estimates import Estimate, level_of_caller
 from ebm_causal.gibbs.restriction import Restriction
 from ebm_causal.gibbs.streaming import Piece, differentiable, inputs_of
 from ebm_causal.sampling import Lattice
@@ -53,35 +49,8 @@ class Moments:
     integral: LogIntegral
 
 
-def exactly(restriction: Restriction) -> Estimate | None:
-    """The log integral in closed form, of a ``LinearGaussianEnergy`` over z or over y and z; None for others."""
-    energy, given, beta = restriction.energy, restriction.given, restriction.beta
-    if not isinstance(energy, LinearGaussianEnergy):
-        return None
-    if set(restriction.over) == {"y", "z"}:
-        value = energy.log_partition(beta).expand(restriction.rows)
-    elif restriction.over == ("z",):
-        value = (-beta * energy.free_energy(given["y"], given.get("x"), beta)).expand(restriction.rows)
-    else:
-        return None
-    return Estimate(value=value, standard_error=torch.zeros_like(value), method="exact")
-
-
-def log_integral(restriction: Restriction) -> Estimate:
-    """The log integral of exp(-reduced energy), per row; differentiable, and warned about where in doubt.
-
-    Raises:
-        EnergyError: If no lattice serves the variables.
-        ConvergenceError: If it is not finite in some row.
-    """
-    found = lattice_log_integral(restriction)
-    method = "enumeration" if restriction.finite else "lattice"
-    notes = judged(found, restriction.over)
-    return Estimate(value=found.value, standard_error=found.error, method=method, warnings=notes)
-
-
 def lattice_log_integral(restriction: Restriction) -> LogIntegral:
-    """The same without a judgment: rows that fail say so, for another method to take them.
+    """The log integral of exp(-reduced energy), per row; rows that fail say so, for another method to take them.
 
     Differentiable in all that the energy depends on, also twice: the gradient is found when it is asked for,
     piece by piece, so that memory holds the points of the lattices (8 bytes per coordinate) but no graph.
@@ -163,26 +132,3 @@ def read_rows(
             if keep is not None:
                 keep(rows, lattice)
     return tuple(found)
-
-
-def judged(found: LogIntegral, over: tuple[str, ...]) -> tuple[str, ...]:
-    """Warn about rows that cannot be trusted, and refuse those that are not finite.
-
-    Raises:
-        ConvergenceError: If a row is not finite.
-    """
-    bad = (~found.value.detach().isfinite()).nonzero().flatten().tolist()
-    if bad:
-        raise ConvergenceError(
-            f"the integral over {list(over)} is not finite in rows {bad[:5]}: the energy is infinite or NaN "
-            "everywhere there, or it does not grow at infinity."
-        )
-    doubtful = (~found.trusted).nonzero().flatten().tolist()
-    if not doubtful:
-        return ()
-    note = (
-        f"the lattice over {list(over)} did not pass its self-check in {len(doubtful)} rows, the first {doubtful[:5]}: "
-        "the density there is not normalizable, or has modes too narrow to resolve."
-    )
-    warnings.warn(note, stacklevel=level_of_caller())
-    return (note,)

@@ -13,6 +13,7 @@ from torch.distributions import biject_to, constraints
 from ebm_causal.energies import (
     Energy,
     FiniteSupport,
+    Temperature,
     Variable,
     latents_of,
     like_of,
@@ -20,6 +21,7 @@ from ebm_causal.energies import (
     unclamped,
 )
 from ebm_causal.errors import EnergyError
+from ebm_causal.gibbs.tables import Table, tabulate
 from ebm_causal.sampling import Lattice, coarse_points, joined, lay_lattices, weighed
 from ebm_causal.shapes import as_names, as_rows, by_name, check_beta, common_rows
 
@@ -36,7 +38,7 @@ class Restriction:
         energy: The energy.
         over: The variables that points stand for, in this order along the last dimension.
         given: Rows of the others.
-        beta: The inverse temperature.
+        beta: The inverse temperature, a number or one for each row.
         rows: How many rows.
         like: Gives dtype and device.
     """
@@ -44,7 +46,7 @@ class Restriction:
     energy: Energy
     over: tuple[str, ...]
     given: Mapping[str, Tensor]
-    beta: float
+    beta: Temperature
     rows: int
     like: Tensor
 
@@ -72,7 +74,16 @@ class Restriction:
     def select(self, rows: Tensor) -> "Restriction":
         """The same restriction of the rows of these numbers."""
         given = {k: v if v.shape[0] == 1 else v[rows] for k, v in self.given.items()}
-        return replace(self, given=given, rows=len(rows))
+        return replace(self, given=given, rows=len(rows), beta=self._beta_of(rows))
+
+    def _beta_of(self, rows: Tensor | slice) -> Temperature:
+        return self.beta[rows] if isinstance(self.beta, Tensor) else self.beta
+
+    def tabulate(self, points: Tensor) -> Table | None:
+        """The reduced energy at points ``[points, dim]`` that many rows share; None where it does not pay."""
+        if isinstance(self.beta, Tensor) or not all(variable.is_real for variable in self.variables):
+            return None
+        return tabulate(self.energy, self.given, self.split(points[:, None]), self.beta)
 
     def split(self, points: Tensor) -> dict[str, Tensor]:
         """Cut points ``[points, rows, dim]`` into values of each variable."""
@@ -116,7 +127,8 @@ class Restriction:
         for start in range(0, self.rows, size):
             part = slice(start, start + size)
             given = {k: v if v.shape[0] == 1 else v[part] for k, v in self.given.items()}
-            yield replace(self, given=given, rows=min(size, self.rows - start))
+            rows = min(size, self.rows - start)
+            yield replace(self, given=given, rows=rows, beta=self._beta_of(part))
 
     def _numbered_blocks(self) -> Iterator[tuple[int, "Restriction"]]:
         """Blocks of rows that are looked at together, with the number of the first row."""
@@ -149,7 +161,7 @@ class Restriction:
         self._refuse_what_no_lattice_serves()
         for start, block in self._numbered_blocks():
             for rows, lattice in lay_lattices(
-                block, block.rows, block.dim, like=self.like, scale=self._first_scale(), step=step, drop=drop
+                block, block.rows, block.dim, like=self.like, scale=self.first_scale(), step=step, drop=drop
             ):
                 yield rows + start, lattice
 
@@ -163,12 +175,14 @@ class Restriction:
                 "'laplace', 'importance' or 'annealed'."
             )
 
-    def _first_scale(self) -> Tensor:
+    def first_scale(self) -> Tensor:
+        """How wide each coordinate may be before anything is known: as its regularizer's prior, else one, ``[dim]``."""
+        warmest = float(self.beta.min()) if isinstance(self.beta, Tensor) else self.beta
         regularizers, scales = regularizers_of(self.energy), []
         for name, variable in zip(self.over, self.variables, strict=True):
             size = math.prod(variable.shape or (1,))
             known = regularizers.get(name)
-            scales += [known.standard_deviation(self.beta) if known is not None else 1.0] * size
+            scales += [known.standard_deviation(warmest) if known is not None else 1.0] * size
         return self.like.new_tensor(scales)
 
     def states(self, reduced: Callable[[Tensor], Tensor]) -> Lattice:

@@ -3,15 +3,18 @@ r"""Thermodynamics of a Gibbs density: energy, entropy, temperature, heat capaci
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pandas as pd
 import torch
 from torch import Tensor
 
 from ebm_causal.energies import Energy, LocalNormalizer
-from ebm_causal.errors import EnergyError
-from ebm_causal.gibbs.quadrature import TRUSTED, LogIntegral, judged, read_rows
-from ebm_causal.gibbs.restriction import Restriction, restrict
+from ebm_causal.errors import ArgumentError, EnergyError
+from ebm_causal.gibbs.judging import judged
+from ebm_causal.gibbs.quadrature import TRUSTED, LogIntegral, read_rows
+from ebm_causal.gibbs.restriction import Restriction
+from ebm_causal.gibbs.temperatures import Betas, restrict_at
 from ebm_causal.sampling import Lattice
 
 STEP = 0.03  # of the logarithm of the temperature, in the differences below
@@ -26,7 +29,7 @@ class Thermodynamics:
     Attributes:
         internal_energy: The mean energy U.
         entropy: S, as minus the derivative of the free energy by the temperature.
-        temperature: T = 1 / beta.
+        temperature: T = 1 / beta; ``[betas]`` for a schedule.
         free_energy: F.
         heat_capacity: dU/dT, from the variance of the energy.
         residual: F - (U - T S): zero but for errors of the quadrature and of the derivative.
@@ -36,7 +39,7 @@ class Thermodynamics:
 
     internal_energy: Tensor
     entropy: Tensor
-    temperature: float
+    temperature: float | Tensor
     free_energy: Tensor
     heat_capacity: Tensor
     residual: Tensor
@@ -44,17 +47,45 @@ class Thermodynamics:
     warnings: tuple[str, ...] = ()
 
     def summary(self) -> pd.DataFrame:
-        """A row per row: U, S, T, F, the heat capacity and the residual of F = U - T S."""
+        """A row per row, and per temperature: U, S, T, F, the heat capacity and the residual of F = U - T S."""
         names = ("internal_energy", "entropy", "free_energy", "heat_capacity", "residual")
-        frame = pd.DataFrame({name: getattr(self, name).detach().cpu().numpy() for name in names})
-        frame.insert(2, "temperature", self.temperature)
+        frame = pd.DataFrame({name: getattr(self, name).detach().cpu().reshape(-1).numpy() for name in names})
+        frame.insert(2, "temperature", self._temperatures.numpy())
         return frame
 
+    def plot(self, ax: Any = None) -> Any:
+        """U, S, F and the heat capacity against the temperature, of the first row; for a schedule.
+
+        Raises:
+            ArgumentError: If there is one temperature alone.
+        """
+        from ebm_causal.figures import curves_picture
+
+        if not isinstance(self.temperature, Tensor):
+            raise ArgumentError(
+                "there is one temperature alone; give thermodynamics a schedule of beta to plot."
+            )
+        names = ("internal_energy", "entropy", "free_energy", "heat_capacity")
+        first = {name: getattr(self, name)[:, 0].detach().cpu().numpy() for name in names}
+        return curves_picture(
+            self._temperatures[:: self.entropy.shape[-1]].numpy(), first, "temperature", ax=ax
+        )
+
+    @property
+    def _temperatures(self) -> Tensor:
+        """One for each entry of the summary."""
+        each = torch.as_tensor(self.temperature, dtype=torch.float64).cpu()
+        return each.reshape(-1, 1).expand(-1, self.entropy.shape[-1]).reshape(-1)
+
     def __repr__(self) -> str:
-        many = f", the first of {len(self.entropy)} rows" if len(self.entropy) > 1 else ""
+        entries = len(self._temperatures)
+        many = f", the first of {entries} rows" if entries > 1 else ""
+        u, s, f, c = (
+            float(value.reshape(-1)[0])
+            for value in (self.internal_energy, self.entropy, self.free_energy, self.heat_capacity)
+        )
         return (
-            f"Thermodynamics(U={self.internal_energy[0]:.6g}, S={self.entropy[0]:.6g}, T={self.temperature:.6g}, "
-            f"F={self.free_energy[0]:.6g}, C={self.heat_capacity[0]:.6g}{many}, "
+            f"Thermodynamics(U={u:.6g}, S={s:.6g}, T={float(self._temperatures[0]):.6g}, F={f:.6g}, C={c:.6g}{many}, "
             f"residual {self.residual.abs().max():.1g}, method={self.method!r})"
         )
 
@@ -63,7 +94,7 @@ def thermodynamics(
     energy: Energy,
     over: str | Iterable[str] = "z",
     given: Mapping[str, object] | None = None,
-    beta: float = 1.0,
+    beta: Betas = 1.0,
 ) -> Thermodynamics:
     r"""Internal energy, entropy, free energy and heat capacity, and how far Gibbs' formula holds.
 
@@ -79,7 +110,7 @@ def thermodynamics(
         energy: The energy, taken as the raw sum of its factors.
         over: The variables of the density.
         given: All other variables, ``[rows, dim]`` each; None where there are none (one row).
-        beta: The inverse temperature.
+        beta: The inverse temperature; a schedule of them gives the quantities at each, ``[betas, rows]``.
 
     Returns:
         The quantities of each row.
@@ -99,28 +130,31 @@ def thermodynamics(
     References:
         Callen (1985), Thermodynamics and an introduction to thermostatistics, chapter 16.
     """
-    restriction = restrict(energy, over, given, beta)
+    restriction, shape = restrict_at(energy, over, given, beta)
     if any(isinstance(factor, LocalNormalizer) for factor in energy.factors.values()):
         raise EnergyError(
             "this energy keeps local normalizers that depend on beta, as ec.do leaves them: its F has no internal "
             "energy and entropy. Hand over the raw sum of the factors, with the variable given."
         )
+    method = "enumeration" if restriction.finite else "lattice"
     with torch.no_grad():
         internal, capacity, integral = _moments(restriction)
-        notes = judged(integral, restriction.over)
+        notes = judged(integral, restriction, method)
         free = -integral.value / restriction.beta
         entropy = _entropy(restriction)
     temperature = 1 / restriction.beta
-    return Thermodynamics(
-        internal_energy=internal,
-        entropy=entropy,
-        temperature=temperature,
-        free_energy=free,
-        heat_capacity=capacity,
-        residual=free - (internal - temperature * entropy),
-        method="enumeration" if restriction.finite else "lattice",
-        warnings=notes,
+    found = {
+        "internal_energy": internal,
+        "entropy": entropy,
+        "free_energy": free,
+        "heat_capacity": capacity,
+        "residual": free - (internal - temperature * entropy),
+    }
+    shaped = {name: value.reshape(shape or value.shape) for name, value in found.items()}
+    warmth = (
+        temperature if not isinstance(temperature, Tensor) else temperature.reshape(shape or (-1, 1))[:, 0]
     )
+    return Thermodynamics(**shaped, temperature=warmth, method=method, warnings=notes)
 
 
 def _moments(restriction: Restriction) -> tuple[Tensor, Tensor, LogIntegral]:
@@ -135,11 +169,11 @@ def _moments(restriction: Restriction) -> tuple[Tensor, Tensor, LogIntegral]:
         reduced = torch.where(lattice.energies.isfinite(), reduced, 0.0)  # no mass elsewhere
         mean = lattice.expectation(reduced)
         spread = lattice.expectation((reduced - mean) ** 2)
-        return mean / block.beta, spread, lattice.log_integral, lattice.error, lattice.resolved
+        return mean, spread, lattice.log_integral, lattice.error, lattice.resolved
 
     mean, capacity, value, error, resolved = read_rows(restriction, read, step=PRECISE[0], drop=PRECISE[1])
     integral = LogIntegral(value=value, error=error, trusted=resolved & (error <= TRUSTED) & value.isfinite())
-    return mean, capacity, integral
+    return mean / restriction.beta, capacity, integral
 
 
 def _entropy(restriction: Restriction) -> Tensor:

@@ -2,6 +2,7 @@
 
 from ebm_causal.sampling.adapting import adapt_lattice, coarse_points, lay_lattices
 from ebm_causal.sampling.annealed_search import search_annealed
+from ebm_causal.sampling.annealing import Annealed, anneal
 from ebm_causal.sampling.coordinate_search import search_coordinates
 from ebm_causal.sampling.directions import PointEnergy, curvatures, slopes
 from ebm_causal.sampling.evolution import search_evolving
@@ -9,6 +10,9 @@ from ebm_causal.sampling.hmc import hmc_init, hmc_step
 from ebm_causal.sampling.ladders import effective_share, next_beta
 from ebm_causal.sampling.lattice import Lattice, RowEnergy, joined, weighed
 from ebm_causal.sampling.minimizers import Certificate, Minima, certify, judge, minimize_rows
+from ebm_causal.sampling.mixtures import Mixture, mixture_around
+from ebm_causal.sampling.pareto import pareto_k
+from ebm_causal.sampling.paths import Path
 from ebm_causal.sampling.running import Chains, run_chains
 from ebm_causal.sampling.schedules import (
     check_schedule,
@@ -18,15 +22,21 @@ from ebm_causal.sampling.schedules import (
     geometric_schedule,
     linear_schedule,
 )
+from ebm_causal.sampling.weighting import LogMean, log_mean_weight
 
 __all__ = [
+    "Annealed",
     "Certificate",
     "Chains",
     "Lattice",
+    "LogMean",
     "Minima",
+    "Mixture",
+    "Path",
     "PointEnergy",
     "RowEnergy",
     "adapt_lattice",
+    "anneal",
     "certify",
     "check_schedule",
     "coarse_points",
@@ -42,8 +52,11 @@ __all__ = [
     "judge",
     "lay_lattices",
     "linear_schedule",
+    "log_mean_weight",
     "minimize_rows",
+    "mixture_around",
     "next_beta",
+    "pareto_k",
     "run_chains",
     "search_annealed",
     "search_coordinates",

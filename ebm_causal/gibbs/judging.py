@@ -1,0 +1,56 @@
+"""What is said of rows whose integral cannot be trusted, in words."""
+
+import warnings
+
+from ebm_causal.errors import ConvergenceError
+from ebm_causal.gibbs.estimates import level_of_caller
+from ebm_causal.gibbs.quadrature import LogIntegral
+from ebm_causal.gibbs.restriction import Restriction
+
+NAMES = {
+    "lattice": "a lattice",
+    "laplace": "fits at the modes",
+    "importance": "importance sampling",
+    "annealed": "annealing",
+}
+DOUBTS = {
+    "enumeration": "no state has a finite energy",
+    "lattice": "the density there is not normalizable, or has modes too narrow to resolve",
+    "laplace": "the tails are heavier, or the modes more, than fits at the modes found can cover; try 'annealed'",
+    "importance": "too few draws carry the weight (Pareto k is too high); take more draws, another proposal, or "
+    "'annealed'",
+    "annealed": "the way to the density and the way back disagree, or the population had not stopped widening: "
+    "regions are hard to reach, or it cannot be normalized",
+}
+
+
+def judged(found: LogIntegral, restriction: Restriction, served: str | list[str]) -> tuple[str, ...]:
+    """Warn about rows that cannot be trusted, and refuse those that are not finite.
+
+    Args:
+        found: The log integrals.
+        restriction: Of what.
+        served: The method, or that of each row.
+
+    Raises:
+        ConvergenceError: If a row is not finite.
+    """
+    over, value = list(restriction.over), found.value.detach()
+    by_row = [served] * restriction.rows if isinstance(served, str) else served
+    bad = (~value.isfinite()).nonzero().flatten().tolist()
+    if bad:
+        raise ConvergenceError(
+            f"the integral over {over} is not finite in rows {bad[:5]}: the energy is infinite or NaN "
+            "everywhere there, or it does not grow at infinity."
+        )
+    doubtful = (~found.trusted).nonzero().flatten().tolist()
+    notes = []
+    for method in dict.fromkeys(by_row[row] for row in doubtful):
+        rows = [row for row in doubtful if by_row[row] == method]
+        notes.append(
+            f"the estimate over {over} by {NAMES.get(method, method)} did not pass its self-check in {len(rows)} rows, "
+            f"the first {rows[:5]}: {DOUBTS[method]}."
+        )
+    for note in notes:
+        warnings.warn(note, stacklevel=level_of_caller())
+    return tuple(notes)
