@@ -23,6 +23,7 @@ from ebm_causal.sampling import (
 
 Report = Callable[[float, str], None]
 MOVES, SWEEPS = 10_000, (50, 300)  # of annealing: about how many moves, and between which numbers of sweeps
+POLLED_UP_TO = 64  # dimensions in which rows that do not arrive go on by coordinates
 POLISHING = 50  # steps by slopes after a search by values
 
 
@@ -99,16 +100,18 @@ def _by_slopes(
 ) -> tuple[Ends, int]:
     first = minimize_rows(lambda rows: point_energy(restriction, rows), begin, method=plan.method)
     ends = Ends(first.points, first.energies, torch.zeros_like(first.arrived))
-    late = _late(restriction, ends, plan) if plan.fallback else torch.zeros(0, dtype=torch.long)
+    late, helped = torch.zeros(0, dtype=torch.long), 0
+    if plan.fallback:
+        late = _late(restriction, ends, plan)
     if len(late) and plan.method == "newton":
-        part = only_rows(restriction, late)
+        part, helped = only_rows(restriction, late), len(late)
         again = minimize_rows(lambda rows: point_energy(part, rows), ends.points[:, late], method="lbfgs")
         _put(ends, late, Ends(again.points, again.energies, torch.zeros_like(again.arrived)))
         late = late[_late(part, Ends(*(entry[:, late] for entry in ends)), plan)]
-    if len(late) and restriction.dim <= NEWTON_UP_TO:
-        part = only_rows(restriction, late)
+    if len(late) and restriction.dim <= POLLED_UP_TO:
+        part, helped = only_rows(restriction, late), max(helped, len(late))
         _put(ends, late, _by_values(part, ends.points[:, late], plan, generator))
-    return ends, len(late)
+    return ends, helped
 
 
 def _late(restriction: Restriction, ends: Ends, plan: Plan) -> Tensor:

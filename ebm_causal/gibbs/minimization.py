@@ -68,7 +68,7 @@ def minimize(
         EnergyError: If a variable is missing, unknown, of the wrong shape or not finite, there are too many
             states to enumerate, or the energy has no gradient for a method that goes by slopes.
         ArgumentError: If ``starts`` or ``modes`` is not positive, or the method or the schedule does not serve.
-        ConvergenceError: If a row's energy is not finite at any start.
+        ConvergenceError: If a row's energy is not finite at any start, or falls to minus infinity.
 
     Example:
         >>> import ebm_causal as ec, torch

@@ -117,6 +117,12 @@ def _search_block(
 
 
 def _check_finite(energies: Tensor, over: tuple[str, ...]) -> None:
+    endless = (energies == -math.inf).nonzero().flatten().tolist()
+    if endless:
+        raise ConvergenceError(
+            f"the energy falls to minus infinity over {list(over)} in {len(endless)} rows, the first of them "
+            f"{endless[:5]}: there is no minimum. Add a regularizer, or state the variables' supports."
+        )
     bad = (~energies.isfinite()).nonzero().flatten().tolist()
     if bad:
         raise ConvergenceError(
