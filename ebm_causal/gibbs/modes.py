@@ -164,7 +164,8 @@ def _length(apart: Tensor, bend: Tensor) -> Tensor:
 def only_rows(restriction: Restriction, rows: Tensor) -> Restriction:
     """The restriction of some rows, or of rows several times; what is given is detached."""
     given = {k: (v if len(v) == 1 else v[rows]).detach() for k, v in restriction.given.items()}
-    return replace(restriction, given=given, rows=len(rows))
+    beta = restriction.beta[rows] if isinstance(restriction.beta, Tensor) else restriction.beta
+    return replace(restriction, given=given, rows=len(rows), beta=beta)
 
 
 def make_definite(hessian: Tensor) -> Tensor:

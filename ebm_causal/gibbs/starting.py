@@ -22,6 +22,7 @@ def draw_starts(restriction: Restriction, starts: int, generator: torch.Generato
     shape = (starts, restriction.dim)
     strata = torch.rand(shape, generator=generator, dtype=torch.float64).argsort(0)
     uniform = (strata + torch.rand(shape, generator=generator, dtype=torch.float64)) / starts
+    warmest = float(torch.as_tensor(restriction.beta).min())
     regularizers, columns, start = regularizers_of(restriction.energy), [], 0
     for name, variable in zip(restriction.over, restriction.variables, strict=True):
         size = math.prod(variable.shape or (1,))
@@ -35,7 +36,7 @@ def draw_starts(restriction: Restriction, starts: int, generator: torch.Generato
             columns.append(part.logit())
             continue
         known = regularizers.get(name)
-        scale = torch.full_like(part, 1.0 if known is None else known.standard_deviation(restriction.beta))
+        scale = torch.full_like(part, 1.0 if known is None else known.standard_deviation(warmest))
         scale[1::2].clamp_(max=1.0)
         columns.append(scale * torch.special.ndtri(part))
     return torch.cat(columns, -1).to(restriction.like) if columns else restriction.like.new_zeros(shape)

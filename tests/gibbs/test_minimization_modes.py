@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -59,6 +60,15 @@ def test_blocks_of_rows_are_as_one(monkeypatch):
     parts = find_modes(restrict(energy, "z", {"y": y}, 1.0), 8, generator(), most=2)
     assert whole.points.numpy() == pytest.approx(parts.points.numpy(), abs=1e-9)
     assert torch.equal(whole.found, parts.found)
+
+
+def test_each_row_may_have_its_own_temperature():
+    energy = ec.energy(lambda y, z: ((y - z) ** 2).sum(-1), y=1, z=1) + ec.GaussianRegularizer(1)
+    restriction = restrict(energy, "z", {"y": torch.ones(3, 1, dtype=F64)}, 1.0)
+    betas = torch.tensor([0.1, 1.0, 10.0], dtype=F64)
+    modes = find_modes(replace(restriction, beta=betas), 4, generator(), most=1)
+    assert modes.energies[0].numpy() == pytest.approx((betas / 3).numpy(), rel=1e-12)
+    assert modes.precision[0].flatten().numpy() == pytest.approx((3 * betas).numpy(), rel=1e-12)
 
 
 @pytest.mark.parametrize("dim", [32, 40])
