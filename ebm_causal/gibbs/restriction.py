@@ -149,7 +149,9 @@ class Restriction:
         """
         return joined(list(self.lattices(step=step, drop=drop)))
 
-    def lattices(self, *, step: float = 1 / 3, drop: float = 32.0) -> Iterator[tuple[Tensor, Lattice]]:
+    def lattices(
+        self, *, step: float = 1 / 3, drop: float = 32.0, fine: float | None = None
+    ) -> Iterator[tuple[Tensor, Lattice]]:
         """The same some rows at a time, in any order, with the rows' numbers: what sums over points needs no more.
 
         Raises:
@@ -161,7 +163,14 @@ class Restriction:
         self._refuse_what_no_lattice_serves()
         for start, block in self._numbered_blocks():
             for rows, lattice in lay_lattices(
-                block, block.rows, block.dim, like=self.like, scale=self.first_scale(), step=step, drop=drop
+                block,
+                block.rows,
+                block.dim,
+                like=self.like,
+                scale=self.first_scale(),
+                step=step,
+                drop=drop,
+                fine=fine,
             ):
                 yield rows + start, lattice
 

@@ -25,13 +25,14 @@ class Table:
     predictions: Sequence[tuple[Mechanism, Tensor]]
 
     def at(self, places: Tensor, rows: Tensor) -> Tensor:
-        """The reduced energies ``[points, rows]`` of rows, each at points of its own, given by their places here."""
-        total = self.alone[places]
+        """The reduced energies of rows at points of their own, given by places here, ``[rows, points]`` both."""
+        flat = places.reshape(-1)
+        total = self.alone.index_select(0, flat).reshape(places.shape)
         for mechanism, known in self.predictions:
             child = self.given[mechanism.child]
-            prediction = known.index_select(0, places.reshape(-1)).reshape(*places.shape, *known.shape[1:])
+            prediction = known.index_select(0, flat).reshape(*places.shape, *known.shape[1:])
             values = {name: prediction.new_zeros(1) for name in mechanism.parents}
-            values[mechanism.child] = child if len(child) == 1 else child[rows]
+            values[mechanism.child] = (child if len(child) == 1 else child[rows])[:, None]
             total = total + _with_prediction(mechanism, prediction).reduced(values, self.beta)
         return total
 

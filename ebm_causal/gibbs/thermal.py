@@ -18,7 +18,7 @@ from ebm_causal.gibbs.temperatures import Betas, restrict_at
 from ebm_causal.sampling import Lattice
 
 STEP = 0.03  # of the logarithm of the temperature, in the differences below
-PRECISE = (0.5, 32.0)  # step and drop of the lattices: differences of free energies lose digits
+PRECISE = ((0.5, 0.5), 32.0)  # steps and drop of the lattices: differences of free energies lose digits
 DIFFERENCES = (4 / 5, -1 / 5, 4 / 105, -1 / 280)  # a first derivative to eighth order, by 1 to 4 steps
 
 
@@ -171,7 +171,7 @@ def _moments(restriction: Restriction) -> tuple[Tensor, Tensor, LogIntegral]:
         spread = lattice.expectation((reduced - mean) ** 2)
         return mean, spread, lattice.log_integral, lattice.error, lattice.resolved
 
-    mean, capacity, value, error, resolved = read_rows(restriction, read, step=PRECISE[0], drop=PRECISE[1])
+    mean, capacity, value, error, resolved = read_rows(restriction, read, steps=PRECISE[0], drop=PRECISE[1])
     integral = LogIntegral(value=value, error=error, trusted=resolved & (error <= TRUSTED) & value.isfinite())
     return mean / restriction.beta, capacity, integral
 

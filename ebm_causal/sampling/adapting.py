@@ -8,41 +8,20 @@ import torch
 from torch import Tensor
 
 from ebm_causal.errors import ArgumentError
+from ebm_causal.sampling.aims import Aim
 from ebm_causal.sampling.covering import LARGEST, Chunk, Cover, cover, dense, evaluate
 from ebm_causal.sampling.framing import askew_frames, first_look, grown, turned
 from ebm_causal.sampling.lattice import Lattice, RowEnergy, joined, weighed
 from ebm_causal.sampling.looking import UNKNOWN, Look, Sight, coordinates, placed, see
 from ebm_causal.sampling.selecting import Rows
+from ebm_causal.sampling.serving import served
 
 DROP = 32.0
 COARSE = {1: 33, 2: 17, 3: 11}
+SHARED = {1: 65, 2: 33, 3: 17}  # where what is costly is computed once for all rows
 SIZES = (1, 2, 3, 4, 6, 8, 12)  # into how many parts a cell is divided along an axis
 BLIND = 4  # so many at most where more than these would be needed: another look follows
 TURNS = 3
-EVEN = 5e-4  # an imbalance of thirds below which every lattice is fine enough
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Aim:
-    """How lattices are laid.
-
-    Attributes:
-        step: The step in local standard deviations.
-        drop: Energies so far above the minimum are left out.
-        coarse: Points per axis of a first look.
-        levels: How often a row may be looked at.
-    """
-
-    step: float
-    drop: float
-    coarse: int
-    levels: int
-
-    @property
-    def allowed(self) -> tuple[float, float]:
-        """The imbalances of halves and thirds at which a lattice is fine: those of a normal density at this step."""
-        halves, thirds = (1.2 * math.exp(-0.5 * (2 * math.pi / (k * self.step)) ** 2) for k in (2, 3))
-        return max(halves, EVEN**1.5), max(thirds, EVEN)
 
 
 def coarse_points(dim: int) -> int:
@@ -59,6 +38,7 @@ def lay_lattices(
     center: Tensor | float = 0.0,
     scale: Tensor | float = 1.0,
     step: float = 1 / 3,
+    fine: float | None = None,
     levels: int = 40,
     drop: float = DROP,
     coarse: int | None = None,
@@ -70,9 +50,15 @@ def lay_lattices(
     """
     if dim not in COARSE:
         raise ArgumentError(f"a lattice serves one to three dimensions; got {dim}: use a sampler instead.")
-    aim = Aim(step=step, drop=drop, coarse=coarse or COARSE[dim], levels=levels)
+    aim = Aim(step=step, drop=drop, coarse=coarse or COARSE[dim], levels=levels, fine=fine or step)
     search = Search(energy=Rows(energy=energy, count=rows), aim=aim, pending=[])
-    yield from search.run(dim, (center, scale), like)
+    steps = search.run(dim, (center, scale), like)
+    while True:
+        with torch.no_grad():  # while lattices are laid, not while they are used
+            step_done = next(steps, None)
+        if step_done is None:
+            return
+        yield step_done
 
 
 def adapt_lattice(
@@ -114,12 +100,20 @@ class Search:
     aim: Aim
     pending: list[Look]
 
-    @torch.no_grad()
     def run(
         self, dim: int, box: tuple[Tensor | float, Tensor | float], like: Tensor
     ) -> Iterator[tuple[Tensor, Lattice]]:
         """The lattices, each with the numbers of its rows."""
-        self.pending.append(first_look(self.energy, dim, box, like, self.aim.coarse))
+        coarse = SHARED[dim] if self.energy.shares(dim, like) else self.aim.coarse
+        look = first_look(self.energy, dim, box, like, coarse)
+        if look.shared is not None:
+            good, lattice = served(look, self.aim)
+            if bool(good.any()):
+                index = slice(None) if bool(good.all()) else good.nonzero().flatten()
+                yield look.rows[index], lattice.rows(index)
+            look = look.some(~good)
+        if len(look.rows):
+            self.pending.append(look)
         while self.pending:
             yield from self._advance(self.pending.pop())
 
@@ -186,12 +180,21 @@ class Search:
             yield from _given_up(look)
             return
         found = cover(look, sight, sizes, self.aim.drop, blind=blind)
+        patient = not blind and self.energy.divisible and max(sizes) < SIZES[-1]
+        again: list[tuple[Tensor, Tensor]] = []
         for chunk in evaluate(found, self.energy, self.aim.allowed, self.aim.drop):
             good = chunk.lattice.resolved
             index = slice(None) if bool(good.all()) else good.nonzero().flatten()
             if bool(good.any()):
                 yield look.rows[chunk.index[index]], chunk.lattice.rows(index)
-            yield from self._again(found, chunk, (~good).nonzero().flatten())
+            finer = ~good & chunk.whole & patient
+            again.append((chunk.index[finer], chunk.coarse[finer]))
+            yield from self._again(found, chunk, (~good & ~finer).nonzero().flatten())
+        index, coarse = torch.cat([rows for rows, _ in again]), torch.cat([axes for _, axes in again])
+        for axes in coarse.unique(dim=0):
+            part = index[(coarse == axes).all(-1)]
+            more = tuple(SIZES[SIZES.index(m) + int(c)] for m, c in zip(sizes, axes.tolist(), strict=True))
+            yield from self._lay(look.some(part), sight.some(part), more, False)
 
     def _again(self, found: Cover, chunk: Chunk, failed: Tensor) -> Iterator[tuple[Tensor, Lattice]]:
         """Look at rows that failed on a dense grid; give up those for which it would be too large."""

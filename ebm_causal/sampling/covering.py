@@ -26,7 +26,7 @@ from ebm_causal.sampling.looking import (
     widened,
 )
 from ebm_causal.sampling.selecting import Rows
-from ebm_causal.sampling.sites import Cover, flat_places, offsets, parts_of, sites_of
+from ebm_causal.sampling.sites import Cover, flat_places, offsets, parts_of, sites_of, taken
 
 MARGIN = 1.0  # by which a predicted energy may lie too high, beyond the drop, before a point is left out
 SLACK = 4.0  # a prediction further off than this, where it matters, is not believed
@@ -53,13 +53,15 @@ def cover(look: Look, sight: Sight, sizes: tuple[int, ...], drop: float, *, blin
     coefficients[~sure] = 0.0
     predicted = coefficients @ monomials(offsets(sizes, look.base)).T
     predicted[slice(None) if blind else ~sure] = -UNKNOWN
-    cell, sub = (predicted <= threshold[:, None]).nonzero().unbind(-1)
+    flat_order = (predicted <= threshold[:, None]).reshape(-1).nonzero().reshape(-1)
+    cell = flat_order // predicted.shape[1]
+    sub = flat_order - cell * predicted.shape[1]
     place = torch.stack(
         [flat // stride % size for stride, size in zip(strides_of(look.shape), look.shape, strict=True)], -1
     )
     return Cover(
         look=look, sizes=sizes, cell=cell, sub=sub, place=place, row=row, blind=blind,
-        counts=torch.bincount(row[cell], minlength=len(look.rows)), predicted=predicted[cell, sub],
+        counts=torch.bincount(row[cell], minlength=len(look.rows)), predicted=predicted.reshape(-1)[flat_order],
     )  # fmt: skip
 
 
@@ -70,13 +72,15 @@ class Chunk:
     Attributes:
         index: The rows, counted within the look.
         lattice: Its ``resolved`` says whether the self-check was passed.
-        coarse: Whether the step was too large.
+        coarse: Along which axes the step was too large, ``[rows, dim]``.
+        whole: Whether nothing that matters was left out.
         slots: For each point, its place in the cover's list.
     """
 
     index: Tensor
     lattice: Lattice
     coarse: Tensor
+    whole: Tensor
     slots: Tensor
 
 
@@ -94,20 +98,21 @@ def evaluate(found: Cover, energy: Rows, allowed: tuple[float, float], drop: flo
     sites = sites_of(found, energy)
     starts = found.counts.cumsum(0) - found.counts
     for index in _groups(found.counts, energy.divisible):
-        counts = found.counts[index]
-        ranks = torch.arange(int(counts.max()), device=counts.device)[:, None]
-        valid = ranks < counts
-        slots = starts[index] + torch.where(valid, ranks, 0)
+        counts = found.counts[index, None]
+        ranks = torch.arange(int(counts.max()), device=counts.device)
+        valid = (ranks < counts).T
+        slots = starts[index, None] + torch.where(ranks < counts, ranks, 0)
         points, energies = sites.evaluated(slots, index, energy)
         if not bool(valid.all()):
             energies = torch.where(valid, energies, math.inf)
         lattice = weighed(points, energies, frame[index])
-        halves, thirds = imbalances(sites.codes_at(slots), lattice.masses, dim)
-        even = (halves <= allowed[0]) & (thirds <= allowed[1]) & (not found.blind)
-        whole = _complete(energies, found.predicted[slots], drop)
+        halves, thirds = imbalances(sites.codes_at(slots), lattice.masses.T, dim)
+        coarse = (halves > allowed[0]) | (thirds > allowed[1])
+        error = CAUTION * dim * (halves**2 + thirds**3).amax(-1)
+        whole = _complete(energies, taken(found.predicted, slots), drop)
         yield Chunk(
-            index=index, slots=torch.where(valid, slots, -1), coarse=~even,
-            lattice=replace(lattice, error=CAUTION * dim * (halves**2 + thirds**3), resolved=whole & even),
+            index=index, slots=torch.where(valid, slots.T, -1), coarse=coarse, whole=whole,
+            lattice=replace(lattice, error=error, resolved=whole & ~coarse.any(-1) & (not found.blind)),
         )  # fmt: skip
 
 
@@ -119,22 +124,27 @@ def _complete(energies: Tensor, predicted: Tensor, drop: float) -> Tensor:
 
 
 def imbalances(codes: Tensor, masses: Tensor, dim: int) -> tuple[Tensor, Tensor]:
-    """The modulus of the masses' Fourier transform at halves and thirds of the lattice's frequencies, the largest.
+    """The masses' Fourier transform at halves and thirds of the lattice's frequencies, ``[rows, dim]`` each.
+
+    The largest modulus of those that have a part along the axis.
 
     Args:
-        codes: The remainders of the points' coordinates by six, as numbers in base six.
-        masses: Probabilities, ``[points, rows]``.
+        codes: The remainders of the points' coordinates by six, as numbers in base six, ``[rows, points]``.
+        masses: Probabilities, ``[rows, points]``.
         dim: The dimension.
     """
-    many, size, axes = masses.shape[1], 6**dim, tuple(range(1, dim + 1))
-    bins = (codes + size * torch.arange(many, device=codes.device)).reshape(-1)
+    many, size, axes = len(masses), 6**dim, tuple(range(1, dim + 1))
+    bins = (codes + size * torch.arange(many, device=codes.device)[:, None]).reshape(-1)
     shares = torch.bincount(bins, weights=masses.reshape(-1), minlength=many * size).reshape(many, *[6] * dim)
     waves = torch.fft.fftn(shares, dim=axes).abs().to(masses.dtype)
-    found = []
-    for every in (3, 2):
-        part = waves[(slice(None), *[slice(None, None, every)] * dim)]
-        found.append(part.reshape(many, -1)[:, 1:].amax(-1))
-    return found[0], found[1]
+    halves, thirds = (waves[(slice(None), *[slice(None, None, every)] * dim)] for every in (3, 2))
+    return _largest(halves), _largest(thirds)
+
+
+def _largest(waves: Tensor) -> Tensor:
+    axes = range(1, waves.ndim)
+    parts = [waves.narrow(axis, 1, waves.shape[axis] - 1).reshape(len(waves), -1).amax(-1) for axis in axes]
+    return torch.stack(parts, -1)
 
 
 def _groups(counts: Tensor, divisible: bool) -> Iterator[Tensor]:
@@ -172,7 +182,7 @@ def dense(found: Cover, chunk: Chunk, failed: Tensor) -> Look | None:
     return Look(
         rows=found.look.rows[index], base=placed(found.look.base[index], cell, first), cell=cell, shape=shape,
         energies=values, level=found.look.level + 1, turns=found.look.turns, whole=False,
-        finer=chunk.coarse[failed], **_still_shared(found, index, low),
+        finer=chunk.coarse[failed].any(-1), **_still_shared(found, index, low),
     )  # fmt: skip
 
 

@@ -60,17 +60,26 @@ class Lattice:
 
     def mean(self) -> Tensor:
         """The mean, ``[rows, dim]``."""
-        return torch.stack([(self.masses * part).sum(0) for part in self.points.unbind(-1)], -1)
+        if self._shared:
+            return self.masses.T @ self.points[:, 0]
+        return torch.matmul(self.masses.T[:, None], self.points.transpose(0, 1))[:, 0]
 
     def covariance(self) -> Tensor:
         """The covariance, ``[rows, dim, dim]``."""
-        centered = (self.points - self.mean()).unbind(-1)
-        weighed = [self.masses * part for part in centered]
-        entries = [
-            [(weighed[max(i, j)] * centered[min(i, j)]).sum(0) for j in range(self.dim)]
-            for i in range(self.dim)
-        ]
-        return torch.stack([torch.stack(line, -1) for line in entries], -2)
+        mean = self.mean()
+        if self._shared:
+            points = self.points[:, 0]
+            squares = (points[:, :, None] * points[:, None]).flatten(1)
+            return (self.masses.T @ squares).reshape(-1, self.dim, self.dim) - mean[:, :, None] * mean[
+                :, None
+            ]
+        centered = self.points.transpose(0, 1) - mean[:, None]
+        return torch.matmul((centered * self.masses.T[..., None]).mT, centered)
+
+    @property
+    def _shared(self) -> bool:
+        """Whether all rows have the same points, and hold them once."""
+        return self.points.stride(1) == 0
 
     def at(self, points: Tensor) -> "Lattice":
         """The same masses at other places, as after a change of variables."""
@@ -80,8 +89,13 @@ class Lattice:
         """The lattices of some rows."""
         if isinstance(index, slice) and index == slice(None):
             return self
+        points = (
+            self.points[:, :1].expand(-1, len(self.log_cell[index]), -1)
+            if self._shared
+            else self.points[:, index]
+        )
         return Lattice(
-            points=self.points[:, index], energies=self.energies[:, index], masses=self.masses[:, index],
+            points=points, energies=self.energies[:, index], masses=self.masses[:, index],
             log_integral=self.log_integral[index], log_cell=self.log_cell[index], frame=self.frame[index],
             resolved=self.resolved[index], error=self.error[index],
         )  # fmt: skip

@@ -26,7 +26,7 @@ class SharedTable(Protocol):
     """Energies at points that many rows share."""
 
     def at(self, places: Tensor, rows: Tensor) -> Tensor:
-        """The energies ``[points, rows]`` of rows, each at points of its own, given by their places in the table."""
+        """The energies of rows at points of their own, given by places in the table, ``[rows, points]`` both."""
         ...
 
 
@@ -77,3 +77,7 @@ class Rows:
     def tabulate(self, points: Tensor) -> SharedTable | None:
         """What of the energy rows share at points ``[points, dim]``."""
         return self.energy.tabulate(points) if isinstance(self.energy, TabulatedEnergy) else None
+
+    def shares(self, dim: int, like: Tensor) -> bool:
+        """Whether what is costly depends on the points alone, so that rows can share it."""
+        return self.tabulate(like.new_zeros(1, dim)) is not None

@@ -58,6 +58,11 @@ def flat_places(places: Tensor, shape: tuple[int, ...]) -> Tensor:
     return (places * strides).sum(-1)
 
 
+def taken(values: Tensor, slots: Tensor) -> Tensor:
+    """Values ``[points, rows, ...]`` at slots ``[rows, points]``: in memory, a row's points lie side by side."""
+    return values.index_select(0, slots.reshape(-1)).reshape(*slots.shape, *values.shape[1:]).transpose(0, 1)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sites:
     """The sites of a cover's points, each row's own.
@@ -73,15 +78,15 @@ class Sites:
     places: Tensor
 
     def codes_at(self, slots: Tensor) -> Tensor:
-        """Codes of points."""
-        return self.codes[slots]
+        """Codes of points, ``[rows, points]``."""
+        return taken(self.codes, slots).T
 
     def evaluated(self, slots: Tensor, index: Tensor, energy: Rows) -> tuple[Tensor, Tensor]:
         """Points of some rows, and their energies."""
         look = self.found.look
-        points = placed(look.base[index], look.cell[index], self.places[slots])
+        points = placed(look.base[index], look.cell[index], taken(self.places, slots))
         if look.whole and math.prod(self.found.sizes) == 1:
-            flat = flat_places(self.found.place, look.shape)[self.found.cell[slots]]
+            flat = flat_places(self.found.place, look.shape)[self.found.cell[slots.T]]
             return points, look.energies[flat, index]
         return points, _finite(energy.at(points, look.rows[index]))
 
@@ -105,14 +110,13 @@ class CommonSites:
     table: SharedTable
 
     def codes_at(self, slots: Tensor) -> Tensor:
-        """Codes of points."""
-        return self.codes[self.site[slots]]
+        """Codes of points, ``[rows, points]``."""
+        return taken(self.codes, taken(self.site, slots).T).T
 
     def evaluated(self, slots: Tensor, index: Tensor, energy: Rows) -> tuple[Tensor, Tensor]:
         """Points of some rows, and their energies."""
-        site = self.site[slots]
-        points = self.points.index_select(0, site.reshape(-1)).reshape(*site.shape, -1)
-        return points, _finite(self.table.at(site, self.found.look.rows[index]))
+        site = taken(self.site, slots).T
+        return taken(self.points, site), _finite(self.table.at(site, self.found.look.rows[index]).T)
 
 
 def _finite(energies: Tensor) -> Tensor:
