@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 
 from ebm_causal.errors import ArgumentError, EnergyError
+
+Betas = float | Sequence[float] | np.ndarray | Tensor  # an inverse temperature, or a schedule of them
 
 
 def as_tensor(name: str, value: object, like: Tensor | None = None) -> Tensor:

@@ -7,11 +7,11 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor, nn
 
-from ebm_causal.energies.costs import SquaredError
+from ebm_causal.energies.costs import SquaredError, Temperature
 from ebm_causal.energies.energies import Energy
 from ebm_causal.energies.mechanisms import Mechanism
 from ebm_causal.energies.regularizers import GaussianRegularizer
-from ebm_causal.errors import EnergyError
+from ebm_causal.errors import ArgumentError, EnergyError
 
 
 class LinearDecoder(nn.Module):
@@ -45,7 +45,8 @@ class LinearGaussianEnergy(Energy):
     With :math:`\Lambda = W'W/s^2 + \tau I` and r = y - b - Ux:
     the minimizer is :math:`z^* = \Lambda^{-1}W'r/s^2`, the posterior of z is normal with covariance
     :math:`\Lambda^{-1}/\beta`, and y given x is normal with covariance :math:`(s^2 I + WW'/\tau)/\beta`.
-    Exact for every beta.
+    Exact for every beta: a number, or a tensor that broadcasts against the rows, ``[rows]`` for one each and
+    ``schedule[:, None]`` for every row at each of several.
 
     Args:
         latent_weight: W, ``[observed, latent]``.
@@ -103,53 +104,61 @@ class LinearGaussianEnergy(Energy):
         precision, residual, noise = self._parts(y, x)
         return torch.linalg.solve(precision, (residual @ self.decoder.latent_weight / noise).mT).mT
 
-    def free_energy(self, y: Tensor, x: Tensor | None = None, beta: float = 1.0) -> Tensor:
+    def free_energy(self, y: Tensor, x: Tensor | None = None, beta: Temperature = 1.0) -> Tensor:
         r"""The free energy of each row, z integrated out (Lebesgue measure); ``beta = inf`` is the minimum over z.
 
         .. math:: F_\beta = F_\infty - \tfrac{d_z}{2\beta}\log\tfrac{2\pi}\beta + \tfrac1{2\beta}\log\det\Lambda.
+
+        Raises:
+            ArgumentError: If beta is not positive, or does not broadcast against the rows.
         """
         precision, residual, noise = self._parts(y, x)
         z = self.minimum(y, x)
         left = residual - z @ self.decoder.latent_weight.mT
         lowest = 0.5 * (left * left).sum(-1) / noise + 0.5 * self.regularizer_weight * (z * z).sum(-1)
-        if math.isinf(beta):
-            return lowest
-        volume = torch.linalg.slogdet(precision)[1] - z.shape[-1] * math.log(2 * math.pi / beta)
-        return lowest + volume / (2 * beta)
+        inverse = _checked(beta, lowest)
+        log_volume = (
+            z.shape[-1] * (math.log(2 * math.pi) - inverse.log()) - torch.linalg.slogdet(precision)[1]
+        )
+        return torch.where(inverse.isinf(), lowest, lowest - log_volume / (2 * inverse))
 
-    def posterior_covariance(self, beta: float = 1.0) -> Tensor:
-        """The covariance of z given x and y: the same for every row."""
-        return torch.linalg.inv(self.latent_precision()) / beta
+    def posterior_covariance(self, beta: Temperature = 1.0) -> Tensor:
+        """The covariance of z given x and y, one for each beta: the same for every row."""
+        covariance = torch.linalg.inv(self.latent_precision())
+        return covariance / _checked(beta, covariance[0, 0])[..., None, None]
 
-    def outcome_covariance(self, beta: float = 1.0) -> Tensor:
-        """The covariance of y given x, z integrated out."""
+    def outcome_covariance(self, beta: Temperature = 1.0) -> Tensor:
+        """The covariance of y given x, z integrated out, one for each beta."""
         weight, noise = self.decoder.latent_weight, self.noise_variance
-        return (
-            torch.eye(len(weight)).to(weight) * noise + weight @ weight.mT / self.regularizer_weight
-        ) / beta
+        covariance = torch.eye(len(weight)).to(weight) * noise + weight @ weight.mT / self.regularizer_weight
+        return covariance / _checked(beta, noise)[..., None, None]
 
-    def log_likelihood(self, y: Tensor, x: Tensor | None = None, beta: float = 1.0) -> Tensor:
+    def log_likelihood(self, y: Tensor, x: Tensor | None = None, beta: Temperature = 1.0) -> Tensor:
         """The log density of y given x, per row."""
-        return -beta * self.free_energy(y, x, beta) - self.log_partition(beta)
+        free = self.free_energy(y, x, beta)
+        return -_checked(beta, free) * free - self.log_partition(beta)
 
-    def outcome_law(self, x: Tensor | None = None, beta: float = 1.0) -> dist.MultivariateNormal:
+    def outcome_law(self, x: Tensor | None = None, beta: Temperature = 1.0) -> dist.MultivariateNormal:
         """The law of y given x, z integrated out: one normal per row of x."""
         mean = self.decoder.at_zero(x, self.decoder.latent_weight)
         return dist.MultivariateNormal(mean, self.outcome_covariance(beta))
 
-    def latent_law(self, y: Tensor, x: Tensor | None = None, beta: float = 1.0) -> dist.MultivariateNormal:
+    def latent_law(
+        self, y: Tensor, x: Tensor | None = None, beta: Temperature = 1.0
+    ) -> dist.MultivariateNormal:
         """The law of z given y and x: one normal per row."""
         return dist.MultivariateNormal(self.minimum(y, x), self.posterior_covariance(beta))
 
-    def score(self, y: Tensor, x: Tensor | None = None, beta: float = 1.0) -> Tensor:
+    def score(self, y: Tensor, x: Tensor | None = None, beta: Temperature = 1.0) -> Tensor:
         """The gradient of the log density in y, ``[rows, observed]``."""
         residual = self._parts(y, x)[1]
-        return -torch.linalg.solve(self.outcome_covariance(beta), residual.mT).mT
+        pull = torch.linalg.solve(self.outcome_covariance(), residual.mT).mT
+        return -_checked(beta, pull[..., 0])[..., None] * pull
 
-    def log_partition(self, beta: float = 1.0) -> Tensor:
-        """The log integral of exp(-beta E) over y and z; the same for every x."""
+    def log_partition(self, beta: Temperature = 1.0) -> Tensor:
+        """The log integral of exp(-beta E) over y and z, one for each beta; the same for every x."""
         observed, latent = self.decoder.latent_weight.shape
-        both = (observed + latent) * math.log(2 * math.pi / beta)
+        both = (observed + latent) * (math.log(2 * math.pi) - _checked(beta, self.noise_variance).log())
         return 0.5 * (both + observed * self.noise_variance.log() - latent * self.regularizer_weight.log())
 
     def latent_precision(self) -> Tensor:
@@ -176,6 +185,20 @@ class LinearGaussianEnergy(Energy):
 
     def _parts(self, y: Tensor, x: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         return self.latent_precision(), y - self.decoder.at_zero(x, y), self.noise_variance
+
+
+def _checked(beta: Temperature, rows: Tensor) -> Tensor:
+    """An inverse temperature as a tensor that broadcasts against one number per row, or for none of them."""
+    inverse = torch.as_tensor(beta, dtype=rows.dtype, device=rows.device)
+    if not bool((inverse > 0).all()):
+        raise ArgumentError(f"beta is an inverse temperature and must be positive; got {inverse.tolist()}.")
+    pairs = zip(reversed(inverse.shape), reversed(rows.shape), strict=False)
+    if not all(mine == theirs or 1 in (mine, theirs) for mine, theirs in pairs):
+        raise ArgumentError(
+            f"beta {list(inverse.shape)} does not broadcast against the rows {list(rows.shape)}: give one number, one "
+            "for each row, or schedule[:, None] for every row at each."
+        )
+    return inverse
 
 
 def _parameter(value: float | Tensor) -> nn.Parameter:

@@ -8,6 +8,7 @@ from ebm_causal.gibbs.minimization import minimize, minimum_free_energy
 from ebm_causal.gibbs.models import ConditionalLaw, pyro_model, site_law
 from ebm_causal.gibbs.partition import log_partition
 from ebm_causal.gibbs.restriction import Restriction, latents_left, restrict
+from ebm_causal.gibbs.temperatures import at_each, restrict_at, single_or_schedule
 from ebm_causal.gibbs.thermal import Thermodynamics, thermodynamics
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "Minimum",
     "Restriction",
     "Thermodynamics",
+    "at_each",
     "free_energy",
     "latents_left",
     "log_partition",
@@ -25,6 +27,8 @@ __all__ = [
     "minimum_free_energy",
     "pyro_model",
     "restrict",
+    "restrict_at",
+    "single_or_schedule",
     "site_law",
     "thermodynamics",
 ]

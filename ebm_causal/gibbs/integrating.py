@@ -201,22 +201,10 @@ def _exactly(restriction: Restriction) -> Estimate | None:
     over = set(restriction.over)
     if not isinstance(restriction.energy, LinearGaussianEnergy) or over not in ({"z"}, {"y", "z"}):
         return None
-    if isinstance(restriction.beta, Tensor):
-        return _exactly_at_each(restriction, restriction.beta)
     energy, given, beta = restriction.energy, restriction.given, restriction.beta
     if over == {"z"}:
         value = -beta * energy.free_energy(given["y"], given.get("x"), beta)
     else:
         value = energy.log_partition(beta)
     value = value.expand(restriction.rows)
-    return Estimate(value=value, standard_error=torch.zeros_like(value), method="exact")
-
-
-def _exactly_at_each(restriction: Restriction, betas: Tensor) -> Estimate | None:
-    parts, order = [], []
-    for beta in betas.unique().tolist():
-        rows = (betas == beta).nonzero().flatten()
-        part = _exactly(replace(restriction.select(rows), beta=beta))
-        parts, order = [*parts, part.value if part else rows.new_empty(0)], [*order, rows]
-    value = torch.cat(parts)[torch.cat(order).argsort()]
     return Estimate(value=value, standard_error=torch.zeros_like(value), method="exact")

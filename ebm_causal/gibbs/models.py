@@ -1,7 +1,8 @@
 """An energy as a Pyro model: mechanisms are sample sites, as SVI, NUTS, ``do`` and ``Predictive`` need them."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any, ClassVar
 
 import pyro
@@ -15,6 +16,7 @@ from ebm_causal.energies import (
     Energy,
     Mechanism,
     Regularizer,
+    Temperature,
     causal_order,
     like_of,
     mechanisms_of,
@@ -23,7 +25,8 @@ from ebm_causal.energies import (
 )
 from ebm_causal.errors import EnergyError, IdentificationError
 from ebm_causal.gibbs.density import GibbsDensity
-from ebm_causal.shapes import as_rows, check_beta, common_rows
+from ebm_causal.gibbs.temperatures import single_or_schedule
+from ebm_causal.shapes import Betas, as_rows, common_rows
 
 
 class ConditionalLaw(TorchDistribution):
@@ -31,16 +34,18 @@ class ConditionalLaw(TorchDistribution):
 
     Args:
         mechanism: The mechanism.
-        parents: The parents' values, ``[rows, dim]`` each.
-        beta: The inverse temperature.
+        parents: The parents' values, ``[*batch, dim]`` each.
+        beta: The inverse temperature, or one for each entry of the batch.
     """
 
     arg_constraints: ClassVar[dict[str, constraints.Constraint]] = {}
 
-    def __init__(self, mechanism: Mechanism, parents: dict[str, Tensor], beta: float) -> None:
+    def __init__(self, mechanism: Mechanism, parents: dict[str, Tensor], beta: Temperature) -> None:
         self.mechanism, self.parents, self.beta = mechanism, parents, beta
         shape = mechanism.variables[mechanism.child].shape or (1,)
-        super().__init__(mechanism.predict(parents).shape[:-1], torch.Size(shape), validate_args=False)
+        each = beta.shape if isinstance(beta, Tensor) else ()
+        batch = torch.broadcast_shapes(mechanism.predict(parents).shape[:-1], each)
+        super().__init__(batch, torch.Size(shape), validate_args=False)
 
     @constraints.dependent_property(is_discrete=False, event_dim=1)
     def support(self):
@@ -65,29 +70,33 @@ class ConditionalLaw(TorchDistribution):
         if torch.Size(batch_shape) == self.batch_shape:
             return self
         parents = {name: value.expand(*batch_shape, value.shape[-1]) for name, value in self.parents.items()}
-        return ConditionalLaw(self.mechanism, parents, self.beta)
+        beta = self.beta.expand(batch_shape) if isinstance(self.beta, Tensor) else self.beta
+        return ConditionalLaw(self.mechanism, parents, beta)
 
 
 def pyro_model(
-    energy: Energy, *, beta: float = 1.0, rows: int | None = None
+    energy: Energy, *, beta: Betas = 1.0, rows: int | None = None
 ) -> Callable[..., dict[str, Tensor]]:
     """The energy as a Pyro model, with locally normalized mechanisms.
 
     Each mechanism is a ``pyro.sample`` site with its distribution where the cost has one, and with a
     density normalized by quadrature where not; each regularizer is a prior. Never a bare factor, which
     ``Predictive`` and ``do`` would ignore. Everything stands in one plate over the rows; the parameters
-    are registered by ``pyro.module``.
+    are registered by ``pyro.module``. A schedule of beta is one more plate, to the left, called ``beta``: the model
+    at each temperature side by side, its log density the sum of theirs.
 
     Args:
         energy: An energy of mechanisms and regularizers.
-        beta: The inverse temperature.
+        beta: The inverse temperature, or a schedule of them.
         rows: How many rows to draw where no data are given.
 
     Returns:
-        ``model(**data)``: data ``[rows, dim]`` by name are observed, what is left out is drawn. A variable
-        without mechanism and regularizer must be given. It returns the values of all variables.
+        ``model(**data)``: data ``[rows, dim]`` by name are observed, at every beta alike, what is left out is drawn.
+        A variable without mechanism and regularizer must be given. It returns the values of all variables,
+        ``[rows, dim]``, or ``[betas, rows, dim]`` for a schedule.
 
     Raises:
+        ArgumentError: If beta is neither positive nor a schedule.
         IdentificationError: If a factor is neither a mechanism nor a regularizer: its normalizer depends
             on the parameters and on the other variables, and a density without it may not be used to learn.
 
@@ -97,7 +106,7 @@ def pyro_model(
         >>> sorted(pyro.poutine.trace(ec.pyro_model(energy, rows=3)).get_trace().stochastic_nodes)
         ['rows', 'x', 'z']
     """
-    check_beta(beta)
+    betas = single_or_schedule(beta)
     stray = undirected_of(energy)
     if stray:
         raise IdentificationError(
@@ -114,12 +123,24 @@ def pyro_model(
         size = common_rows(known) if known else (rows or 1)
         like = next(iter(known.values()), like_of(energy))
         values: dict[str, Tensor] = dict(energy.clamped)
-        with pyro.plate("rows", size, dim=-1):
+        with _plates(betas, size) as (warmth, batch):
             for name in order:
-                values[name] = _site(energy, name, (values, known.get(name)), (beta, size, like))
+                values[name] = _site(energy, name, (values, known.get(name)), (warmth, batch, like))
         return values
 
     return model
+
+
+@contextmanager
+def _plates(beta: float | Tensor, rows: int) -> Iterator[tuple[Temperature, torch.Size]]:
+    """The plates of rows, and of temperatures for a schedule; beta as it broadcasts in them, and their sizes."""
+    with ExitStack() as plates:
+        sizes = [rows]
+        if isinstance(beta, Tensor):
+            plates.enter_context(pyro.plate("beta", len(beta), dim=-2))
+            beta, sizes = beta[:, None], [len(beta), rows]
+        plates.enter_context(pyro.plate("rows", rows, dim=-1))
+        yield beta, torch.Size(sizes)
 
 
 def _checked_data(energy: Energy, data: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -150,9 +171,11 @@ def _site(
     energy: Energy,
     name: str,
     state: tuple[dict[str, Tensor], Tensor | None],
-    setting: tuple[float, int, Tensor],
+    setting: tuple[Temperature, torch.Size, Tensor],
 ) -> Tensor:
-    (values, observed), (beta, size, like) = state, setting
+    (values, observed), (beta, batch, like) = state, setting
+    if observed is not None:
+        observed = observed.expand(*batch, *observed.shape[1:])
     law = site_law(energy, name, values, (beta, like))
     if law is None:
         if observed is None:
@@ -160,13 +183,16 @@ def _site(
                 f"{name!r} has neither a mechanism nor a regularizer: give its values to the model."
             )
         return observed
-    return pyro.sample(name, law.expand(torch.Size((size,))), obs=observed)
+    return pyro.sample(name, law.expand(batch), obs=observed)
 
 
 def site_law(
-    energy: Energy, name: str, values: dict[str, Tensor], setting: tuple[float, Tensor]
+    energy: Energy, name: str, values: dict[str, Tensor], setting: tuple[Temperature, Tensor]
 ) -> TorchDistributionMixin | None:
-    """The law of one variable given its parents' values; None where it has none of its own."""
+    """The law of one variable given its parents' values; None where it has none of its own.
+
+    A schedule of beta comes as ``[betas, 1]``, to broadcast against the rows.
+    """
     beta, like = setting
     mechanism = mechanisms_of(energy).get(name)
     if mechanism is not None:
@@ -182,4 +208,8 @@ def site_law(
     (first, *more) = prior.factors.values()
     if isinstance(first, Regularizer) and not more:
         return first.distribution(beta, like)
+    if isinstance(beta, Tensor):
+        each = GibbsDensity(prior, over=name, beta=beta[:, 0], with_normalizer=True)
+        TorchDistribution.__init__(each, beta.shape, each.event_shape, validate_args=False)  # [betas] as [betas, 1]
+        return each
     return GibbsDensity(prior, over=name, beta=beta, with_normalizer=True)

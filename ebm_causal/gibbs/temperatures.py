@@ -3,25 +3,30 @@ r"""Schedules of :math:`\beta` in the place of a number: every row at every temp
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 from torch import Tensor
 
 from ebm_causal.energies import Energy
 from ebm_causal.gibbs.restriction import Restriction, restrict
 from ebm_causal.sampling import check_schedule
+from ebm_causal.shapes import Betas, check_beta
 
-Betas = float | Sequence[float] | Tensor
 
-
-def as_schedule(beta: Betas) -> Tensor | None:
-    """The inverse temperatures of a schedule; None for a single number.
+def single_or_schedule(beta: Betas) -> float | Tensor:
+    """An inverse temperature as a number; a schedule of them as a tensor ``[betas]`` in double precision.
 
     Raises:
-        ArgumentError: If they are no schedule (see ``check_schedule``).
+        ArgumentError: If it is neither positive nor a schedule (see ``check_schedule``).
     """
-    if isinstance(beta, Tensor) and beta.numel() == 1:
-        return None
-    return check_schedule(beta) if isinstance(beta, (Tensor, Sequence)) else None
+    if isinstance(beta, Sequence) or (isinstance(beta, (Tensor, np.ndarray)) and beta.ndim > 0):
+        return check_schedule(beta)
+    return check_beta(float(beta))
+
+
+def at_each(beta: float | Tensor) -> list[float]:
+    """The inverse temperatures one after another; one alone for a number."""
+    return beta.tolist() if isinstance(beta, Tensor) else [beta]
 
 
 def restrict_at(
@@ -36,9 +41,9 @@ def restrict_at(
         EnergyError: As for ``restrict``.
         ArgumentError: If beta is neither positive nor a schedule.
     """
-    betas = as_schedule(beta)
-    if betas is None:
-        return restrict(energy, over, given, float(beta)), None
+    betas = single_or_schedule(beta)
+    if not isinstance(betas, Tensor):
+        return restrict(energy, over, given, betas), None
     single = restrict(energy, over, given, float(betas[0]))
     rows, count = single.rows, len(betas)
     held = {

@@ -10,12 +10,17 @@ import numpy as np
 Arrays = Mapping[str, np.ndarray]
 
 
-def inference_data(groups: Mapping[str, Arrays], dims: Mapping[str, list[str]] | None = None) -> Any:
+def inference_data(
+    groups: Mapping[str, Arrays],
+    dims: Mapping[str, list[str]] | None = None,
+    coords: Mapping[str, np.ndarray] | None = None,
+) -> Any:
     """Groups of arrays as what the installed ArviZ calls its data: InferenceData, or a DataTree from 1.0.
 
     Args:
         groups: For example ``{"posterior": {"w": [chains, draws, ...]}, "observed_data": {...}}``.
         dims: Names of the dimensions after chain and draw, per variable.
+        coords: What the places along a dimension stand for, by its name.
 
     Returns:
         The object that ArviZ's plots and statistics take.
@@ -23,8 +28,8 @@ def inference_data(groups: Mapping[str, Arrays], dims: Mapping[str, list[str]] |
     arviz = _arviz()
     filled = {name: dict(arrays) for name, arrays in groups.items() if arrays}
     if int(arviz.__version__.split(".")[0]) >= 1:
-        return arviz.from_dict(filled, dims=dims)
-    return arviz.from_dict(**filled, dims=dims)
+        return arviz.from_dict(filled, dims=dims, coords=coords)
+    return arviz.from_dict(**filled, dims=dims, coords=coords)
 
 
 def chain_statistics(draws: np.ndarray) -> dict[str, np.ndarray]:
