@@ -3,8 +3,9 @@
 from ebm_causal.intervention.adjustment import adjust
 from ebm_causal.intervention.draws import Draws
 from ebm_causal.intervention.effects import Effect
+from ebm_causal.intervention.linking import is_confounded
 from ebm_causal.intervention.propensities import Propensity, propensity
-from ebm_causal.intervention.queries import confounding_gap, interventional, is_confounded, observational
+from ebm_causal.intervention.queries import confounding_gap, interventional, observational
 from ebm_causal.intervention.regressions import ResidualRegression, regress
 from ebm_causal.intervention.surgery import do
 

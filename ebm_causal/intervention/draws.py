@@ -1,14 +1,21 @@
-"""Draws of a query in imagined worlds, with their Monte Carlo error."""
+"""Draws of a query in imagined worlds, with their Monte Carlo error, at one temperature or along a schedule."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
 
 import pandas as pd
+import torch
 from torch import Tensor
+
+from ebm_causal.errors import ArgumentError, ConvergenceError
+from ebm_causal.gibbs import single_or_schedule
+from ebm_causal.shapes import Betas
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draws:
-    """What a query is, over draws of everything else.
+    """What a query is, over draws of everything else; for a schedule each tensor has ``betas`` in front.
 
     Attributes:
         query: The variable, or ``energy``.
@@ -21,6 +28,7 @@ class Draws:
             causes err together.
         method: How they were drawn.
         warnings: What cannot be trusted, or need not be computed, in words.
+        beta: The inverse temperature, or the schedule, ``[betas]``.
     """
 
     query: str
@@ -30,26 +38,81 @@ class Draws:
     deviations: Tensor
     method: str
     warnings: tuple[str, ...] = ()
+    beta: float | Tensor = 1.0
 
     def contrast(self, high: int, low: int) -> tuple[Tensor, Tensor]:
-        """The difference of two rows' means, ``[dim]``, and its Monte Carlo error."""
-        together = self.deviations[:, high] - self.deviations[:, low]
-        return self.mean[high] - self.mean[low], (together**2).sum(0).sqrt()
+        """The difference of two rows' means, ``[dim]`` or ``[betas, dim]``, and its Monte Carlo error."""
+        place = self._depth
+        difference = self.mean.select(place, high) - self.mean.select(place, low)
+        together = self.deviations.select(place + 1, high) - self.deviations.select(place + 1, low)
+        return difference, (together**2).sum(place).sqrt()
 
     def summary(self) -> pd.DataFrame:
-        """A row per row and coordinate: mean, its Monte Carlo error, and the draws' standard deviation."""
-        rows, dim = self.mean.flatten(1).shape
+        """A row per row and coordinate: mean, its Monte Carlo error, and the draws' standard deviation.
+
+        For a schedule they come once for each beta, which the first column tells.
+        """
+        rows, dim = self.mean.flatten(self._depth + 1).shape[-2:]
         labels = [f"{self.query}[{i}, {j}]" for i in range(rows) for j in range(dim)]
         columns = {
             "mean": self.mean.reshape(-1).numpy(),
             "standard_error": self.standard_error.reshape(-1).numpy(),
-            "sd": self.values.std(0).reshape(-1).numpy(),
+            "sd": self.values.std(self._depth).reshape(-1).numpy(),
         }
-        return pd.DataFrame(columns, index=labels)
+        if not isinstance(self.beta, Tensor):
+            return pd.DataFrame(columns, index=labels)
+        each = self.beta.repeat_interleave(len(labels)).numpy()
+        return pd.DataFrame({"beta": each, **columns}, index=labels * len(self.beta))
+
+    def plot(self, ax: Any = None) -> Any:
+        """The mean of the first coordinate in up to four rows against beta; for a schedule.
+
+        Raises:
+            ArgumentError: If there is one temperature alone.
+        """
+        from ebm_causal.figures import curves_picture
+
+        if not isinstance(self.beta, Tensor):
+            raise ArgumentError("there is one beta alone; give a schedule of them to plot.")
+        means = self.mean.flatten(2)[:, :4, 0]
+        curves = {f"{self.query}, row {i}": means[:, i].numpy() for i in range(means.shape[1])}
+        return curves_picture(self.beta.numpy(), curves, "beta", ax=ax)
+
+    @property
+    def _depth(self) -> int:
+        """The dimension of the draws in ``values``: one more where there is a schedule."""
+        return int(isinstance(self.beta, Tensor))
 
     def __repr__(self) -> str:
         pairs = zip(
             self.mean.reshape(-1)[:4].tolist(), self.standard_error.reshape(-1)[:4].tolist(), strict=True
         )
         shown = ", ".join(f"{mean:.6g} (+- {error:.2g})" for mean, error in pairs)
-        return f"Draws({self.query!r}, mean {shown}, {len(self.values)} draws, {self.method})"
+        each = f" at each of {len(self.beta)} betas" if isinstance(self.beta, Tensor) else ""
+        draws = self.values.shape[self._depth]
+        return f"Draws({self.query!r}, mean {shown}, {draws} draws{each}, {self.method})"
+
+
+def asked_at(beta: Betas, ask: Callable[[float], Draws]) -> Draws:
+    """A question asked at one inverse temperature, or at each of a schedule and stacked.
+
+    Raises:
+        ArgumentError: If beta is neither positive nor a schedule.
+        ConvergenceError: If the question has no answer at some temperature, which is told.
+    """
+    betas = single_or_schedule(beta)
+    if not isinstance(betas, Tensor):
+        return replace(ask(betas), beta=betas)
+    answers = []
+    for each in betas.tolist():
+        try:
+            answers.append(ask(each))
+        except ConvergenceError as error:
+            raise ConvergenceError(f"at beta {each:g}: {error}") from error
+    mean, spread, values, deviations = (
+        torch.stack([getattr(answer, name) for answer in answers])
+        for name in ("mean", "standard_error", "values", "deviations")
+    )
+    notes = dict.fromkeys(note for answer in answers for note in answer.warnings)
+    return replace(answers[0], mean=mean, standard_error=spread, values=values, deviations=deviations,
+                   warnings=tuple(notes), beta=betas)  # fmt: skip

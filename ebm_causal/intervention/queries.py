@@ -2,9 +2,9 @@
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TypeAlias
 
-import networkx as nx
 import pandas as pd
 import torch
 from torch import Tensor
@@ -13,9 +13,11 @@ from ebm_causal.energies import Energy, latents_of, mechanisms_of, normalized, p
 from ebm_causal.errors import ConvergenceError, EnergyError
 from ebm_causal.gibbs import restrict
 from ebm_causal.inference import draw_rows
-from ebm_causal.intervention.draws import Draws
+from ebm_causal.intervention.draws import Draws, asked_at
+from ebm_causal.intervention.linking import is_confounded
 from ebm_causal.intervention.surgery import held_rows, refuse_undirected_surgery
-from ebm_causal.intervention.worlds import ENERGY, Imagined, Setting, causes, check_query, evaluate, imagine
+from ebm_causal.intervention.worlds import Imagined, Setting, causes, check_query, evaluate, imagine
+from ebm_causal.shapes import Betas
 
 Data = Mapping[str, object]
 Rows: TypeAlias = Mapping[str, object] | pd.DataFrame
@@ -35,7 +37,7 @@ def interventional(
     data: Rows | None = None,
     *,
     draws: int = DEFAULT_DRAWS,
-    beta: float = 1.0,
+    beta: Betas = 1.0,
     seed: int = 0,
 ) -> Draws:
     r"""A query under an intervention, :math:`P(\text{query} \mid \mathrm{do}(x))`, by ancestral draws.
@@ -53,13 +55,14 @@ def interventional(
         data: Rows of all that is not latent, by name or as a DataFrame; needed where a variable has neither
             mechanism nor prior.
         draws: How many worlds.
-        beta: The inverse temperature.
+        beta: The inverse temperature; a schedule of them asks at each, with the same seed.
         seed: The same seed gives the same draws.
 
     Returns:
-        Draws with Monte Carlo errors.
+        Draws with Monte Carlo errors; for a schedule each tensor has ``betas`` in front.
 
     Raises:
+        ArgumentError: If beta is neither positive nor a schedule.
         EnergyError: If a name, a shape or a value does not fit.
         IdentificationError: If the energy has a factor without direction.
 
@@ -76,9 +79,14 @@ def interventional(
     """
     refuse_undirected_surgery(energy, do)
     check_query(energy, query, do)
-    held, setting = held_rows(energy, do), Setting.of(energy, draws, beta, seed)
-    world = imagine(setting, causes(setting, data, held), held, {})
-    return _draws(setting, query, (world, held), "ancestral draws")
+    held = held_rows(energy, do)
+
+    def ask(beta: float) -> Draws:
+        setting = Setting.of(energy, draws, beta, seed)
+        world = imagine(setting, causes(setting, data, held), held, {})
+        return _draws(setting, query, (world, held), "ancestral draws")
+
+    return asked_at(beta, ask)
 
 
 @torch.no_grad()
@@ -89,7 +97,7 @@ def observational(
     data: Rows | None = None,
     *,
     draws: int = DEFAULT_DRAWS,
-    beta: float = 1.0,
+    beta: Betas = 1.0,
     seed: int = 0,
 ) -> Draws:
     r"""A query where some variables are seen, :math:`P(\text{query} \mid x)`.
@@ -105,13 +113,14 @@ def observational(
         query: As for ``interventional``.
         data: As for ``interventional``.
         draws: How many worlds.
-        beta: The inverse temperature.
+        beta: The inverse temperature; a schedule of them asks at each, with the same seed.
         seed: The same seed gives the same draws.
 
     Returns:
-        Draws with Monte Carlo errors.
+        Draws with Monte Carlo errors; for a schedule each tensor has ``betas`` in front.
 
     Raises:
+        ArgumentError: If beta is neither positive nor a schedule.
         EnergyError: If a name, a shape or a value does not fit.
         IdentificationError: If the energy has a factor without direction.
         ConvergenceError: If what is seen is so unlikely that hardly any draw agrees with it.
@@ -125,9 +134,14 @@ def observational(
     """
     refuse_undirected_surgery(energy, given)
     check_query(energy, query, given)
-    held, setting = held_rows(energy, given), Setting.of(energy, draws, beta, seed)
-    world, method = _seen(setting, data, held)
-    return _draws(setting, query, (world, held), method)
+    held = held_rows(energy, given)
+
+    def ask(beta: float) -> Draws:
+        setting = Setting.of(energy, draws, beta, seed)
+        world, method = _seen(setting, data, held)
+        return _draws(setting, query, (world, held), method)
+
+    return asked_at(beta, ask)
 
 
 @torch.no_grad()
@@ -137,7 +151,7 @@ def confounding_gap(
     query: str = "y",
     data: Rows | None = None,
     draws: int = DEFAULT_DRAWS,
-    beta: float = 1.0,
+    beta: Betas = 1.0,
     seed: int = 0,
     **treatment: object,
 ) -> Draws:
@@ -148,15 +162,17 @@ def confounding_gap(
         query: As for ``interventional``.
         data: As for ``interventional``.
         draws: How many worlds.
-        beta: The inverse temperature.
+        beta: The inverse temperature; a schedule of them asks at each, with the same seed.
         seed: The same seed gives the same draws.
         **treatment: What is set or seen, ``x=[0.0, 1.0]`` for two rows.
 
     Returns:
         Draws of the gap. Where the graph has no path but the arrows out of the treatment, it is zero
-        exactly and a warning says "no confounding by construction".
+        exactly and a warning says "no confounding by construction". For a schedule each tensor has ``betas``
+        in front, and ``plot()`` shows the gap against beta.
 
     Raises:
+        ArgumentError: If beta is neither positive nor a schedule.
         EnergyError: If a name, a shape or a value does not fit.
         IdentificationError: If the energy has a factor without direction.
         ConvergenceError: If what is seen is so unlikely that hardly any draw agrees with it.
@@ -173,14 +189,18 @@ def confounding_gap(
         )
     refuse_undirected_surgery(energy, treatment)
     check_query(energy, query, treatment)
-    held, setting = held_rows(energy, treatment), Setting.of(energy, draws, beta, seed)
-    if not is_confounded(energy, tuple(held), query):
-        alone = interventional(energy, treatment, query, data, draws=draws, beta=beta, seed=seed)
-        note = NONE_BY_CONSTRUCTION.format(held=", ".join(held), query=query)
-        zero = torch.zeros_like(alone.mean)
-        nothing = torch.zeros_like(alone.values)
-        return Draws(query=query, mean=zero, standard_error=zero, values=nothing, deviations=nothing,
-                     method="by construction", warnings=(note,))  # fmt: skip
+    held = held_rows(energy, treatment)
+    if is_confounded(energy, tuple(held), query):
+        return asked_at(beta, lambda each: _gap(Setting.of(energy, draws, each, seed), query, data, held))
+    alone = interventional(energy, treatment, query, data, draws=draws, beta=beta, seed=seed)
+    note = NONE_BY_CONSTRUCTION.format(held=", ".join(held), query=query)
+    zero, nothing = torch.zeros_like(alone.mean), torch.zeros_like(alone.values)
+    return replace(alone, mean=zero, standard_error=zero, values=nothing, deviations=nothing,
+                   method="by construction", warnings=(note,))  # fmt: skip
+
+
+def _gap(setting: Setting, query: str, data: Rows | None, held: Mapping[str, Tensor]) -> Draws:
+    """Seen minus done at one temperature."""
     seen, method = _seen(setting, data, held)
     done = imagine(setting, causes(setting, data, held), held, {})
     a, b = (_draws(setting, query, (world, held), method) for world in (seen, done))
@@ -195,30 +215,6 @@ def confounding_gap(
         method=f"{method} less ancestral draws",
         warnings=(*a.warnings, *b.warnings),
     )
-
-
-def is_confounded(energy: Energy, held: tuple[str, ...], query: str) -> bool:
-    """Whether some path other than the arrows out of ``held`` links it to the query.
-
-    A joint prior ties its variables like a common cause; so do data those that have neither mechanism nor prior.
-    """
-    cut = energy.graph
-    cut.remove_edges_from(list(cut.out_edges(held)))
-    roots = set(cut) - set(mechanisms_of(energy)) - set(latents_of(energy)) - set(held)
-    for tied in (*(prior.variables for prior in prior_groups(energy)), roots):
-        cut.add_edges_from((tuple(tied), name) for name in tied if len(tied) > 1)
-    linked = set().union(*(nx.node_connected_component(_moral(cut, held, query), name) for name in held))
-    targets = set(energy.variables) - set(held) if query == ENERGY else {query}
-    return bool(linked & targets)
-
-
-def _moral(cut: nx.DiGraph, held: tuple[str, ...], query: str) -> nx.Graph:
-    """The moral graph of the ancestors of the treatment and the query; all of it where the query is the energy."""
-    ends = set(cut) if query == ENERGY else {*held, query}
-    if query == ENERGY:
-        return nx.Graph(cut.to_undirected())
-    kept = ends.union(*(nx.ancestors(cut, name) for name in ends))
-    return nx.moral_graph(cut.subgraph(kept))
 
 
 def _seen(setting: Setting, data: Rows | None, held: Mapping[str, Tensor]) -> tuple[Imagined, str]:
