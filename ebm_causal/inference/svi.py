@@ -88,6 +88,7 @@ def run_svi(
     *,
     setting: tuple[int, float, float],
     seed: int,
+    guide: AmortizedGuide | None = None,
     report: Callable[[int, float], None] | None = None,
 ) -> VariationalRun:
     """Raise the evidence lower bound of a locally normalized energy by Pyro's SVI.
@@ -98,6 +99,7 @@ def run_svi(
         latents: The latents and their dimensions.
         setting: Steps, learning rate, and beta.
         seed: Pyro's seed for this run.
+        guide: The guide of an earlier run, to go on with; a new one where None.
         report: Told the step and the bound.
 
     Returns:
@@ -112,7 +114,7 @@ def run_svi(
     rows = {name: as_rows(name, value, energy.variables[name].shape) for name, value in data.items()}
     with pyro.get_param_store().scope(), torch.random.fork_rng(devices=[]):
         pyro.set_rng_seed(seed)
-        guide = AmortizedGuide(latents, rows)
+        guide = guide or AmortizedGuide(latents, rows)
         decay = 0.05 ** (1 / steps)
         engine = SVI(
             pyro_model(energy, beta=beta), guide, ClippedAdam({"lr": rate, "lrd": decay}), Trace_ELBO()

@@ -3,6 +3,7 @@
 import copy
 import math
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -12,6 +13,7 @@ from torch.distributions import Distribution, Normal
 
 from ebm_causal.energies import Energy, find_parameters, latents_of
 from ebm_causal.errors import ArgumentError, EnergyError
+from ebm_causal.gibbs import at_each, single_or_schedule
 from ebm_causal.inference import (
     AmortizedGuide,
     ParameterVector,
@@ -19,10 +21,11 @@ from ebm_causal.inference import (
     run_svi,
     sample_parameters,
 )
+from ebm_causal.learning.cooling import cool, stages
 from ebm_causal.learning.fits import Fit, FitDiagnostics
 from ebm_causal.learning.rows import rows_of
 from ebm_causal.learning.tasks import Progress, Task, judged
-from ebm_causal.shapes import check_beta
+from ebm_causal.shapes import Betas
 from ebm_causal.threads import one_thread
 
 DEFAULT_PRIOR = Normal(0.0, 10.0)
@@ -44,7 +47,7 @@ def fit(
     chains: int = 4,
     draws: int = 250,
     warmup: int = 150,
-    beta: float = 1.0,
+    beta: Betas = 1.0,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Fit:
@@ -56,6 +59,13 @@ def fit(
     bound is tight), else Pyro's SVI with an amortized normal guide. ``mcmc`` samples the parameters with
     the latents integrated out, every parameter under Normal(0, 10) unless ``priors`` says otherwise.
 
+    A schedule of beta is deterministic annealing: the parameters are fitted at each inverse temperature in turn,
+    each time from near where the last fit ended, and the result is that at the last beta. At a low one the
+    likelihood is smooth and forgets its start; rising slowly, the fit often arrives at a better optimum than one
+    that starts cold, though nothing warrants the best. It serves where scales are fixed: one that is learned takes
+    up the temperature. For ``mcmc`` the earlier stages are maximizations, which give the start, and the chains run at
+    the last beta.
+
     Args:
         energy: A sum of mechanisms and regularizers. It is copied; the caller's is not changed.
         data: ``[rows]`` or ``[rows, dim]`` by variable, or a DataFrame.
@@ -65,12 +75,13 @@ def fit(
         fixed: Names of parameters that stay as they are.
         guide: For ``svi``: ``collapsed``, ``amortized``, or whichever serves.
         kernel: For ``mcmc``: ``hmc``, or ``pyro-nuts`` as the reference.
-        steps: The most iterations (by default 500 for the collapsed objective, 3000 for the amortized one).
+        steps: The most iterations, at each beta (by default 500 for the collapsed objective, 3000 for the
+            amortized one).
         learning_rate: Of the amortized guide's Adam.
         chains: Chains for ``mcmc``.
         draws: Draws of each.
         warmup: Iterations of each before them.
-        beta: The inverse temperature of mechanisms and regularizers alike.
+        beta: The inverse temperature of mechanisms and regularizers alike, or a schedule to fit along.
         seed: The same seed gives the same numbers on the same machine.
         progress: Told the share done and what is being done.
 
@@ -80,7 +91,7 @@ def fit(
     Raises:
         EnergyError: If data and variables do not fit together, or are not finite.
         IdentificationError: If a factor's normalizer depends on the parameters.
-        ArgumentError: If a name, a method or a count is not valid.
+        ArgumentError: If a name, a method, a count or beta is not valid.
         ConvergenceError: If the objective stops being finite.
 
     Example:
@@ -92,19 +103,21 @@ def fit(
 
     References:
         Hoffman, Blei, Wang and Paisley (2013), Stochastic variational inference; Neal (2011), MCMC using
-        Hamiltonian dynamics.
+        Hamiltonian dynamics; Rose (1998), Deterministic annealing for clustering, compression, classification,
+        regression, and related optimization problems.
     """
     _check_choices(method, guide, kernel, steps)
+    betas = at_each(single_or_schedule(beta))
     task = _task(
-        energy, data, _latents(energy, latents), (fixed, priors, method), (check_beta(beta), seed, progress)
+        energy, data, _latents(energy, latents), (fixed, priors, method), (betas[-1], seed, progress)
     )
     if guide == "amortized" or (guide == "auto" and method == "svi" and not _small(task)):
         if method != "svi":
             raise ArgumentError(f"guide='amortized' serves method='svi'; got method={method!r}.")
-        return _amortized(task, steps or 3000, learning_rate)
+        return _amortized(stages(task, betas), steps or 3000, learning_rate)
     if method == "mcmc":
-        return _sampled(task, (chains, warmup, draws), kernel, steps or 500)
-    return _collapsed(task, method, steps or 500)
+        return _sampled(stages(task, betas), (chains, warmup, draws), kernel, steps or 500)
+    return _collapsed(stages(task, betas), method, steps or 500)
 
 
 def _check_choices(method: str, guide: str, kernel: str, steps: int | None) -> None:
@@ -158,23 +171,21 @@ def _small(task: Task) -> bool:
     return sum(dims) <= 2
 
 
-def _collapsed(task: Task, method: str, steps: int) -> Fit:
+def _collapsed(tasks: list[Task], method: str, steps: int) -> Fit:
+    before, task = cool(tasks[:-1], steps), tasks[-1]
     objective = task.objective()
-
-    def report(count: int, value: float) -> None:
-        if task.progress is not None:
-            task.progress(min(count / steps, 1.0), f"log likelihood {value:.6g}")
-
-    optimum = maximize(objective, steps=steps, report=report)
-    return _fit(task, method, "collapsed", diagnostics=judged(optimum), mean=optimum.flat, curvature=optimum.curvature,
+    optimum = maximize(objective, steps=steps, report=task.reporter(steps))
+    diagnostics = judged(replace(optimum, evaluations=before + optimum.evaluations))
+    return _fit(task, method, "collapsed", diagnostics=diagnostics, mean=optimum.flat, curvature=optimum.curvature,
                 log_likelihood=objective.likelihood.log_likelihood().detach())  # fmt: skip
 
 
 def _sampled(
-    task: Task, counts: tuple[int, int, int], kernel: Literal["hmc", "pyro-nuts"], steps: int
+    tasks: list[Task], counts: tuple[int, int, int], kernel: Literal["hmc", "pyro-nuts"], steps: int
 ) -> Fit:
     if min(counts) < 1 or counts[2] < 4:
         raise ArgumentError(f"chains and warmup must be positive and draws at least 4; got {counts}.")
+    before, task = cool(tasks[:-1], steps), tasks[-1]
     objective = task.objective()
 
     def report(done: int, of: int) -> None:
@@ -198,7 +209,8 @@ def _sampled(
         )
     diagnostics = FitDiagnostics(
         converged=mixed, text=f"largest R-hat {found.r_hat.max():.3f}, least bulk ESS {found.ess_bulk.min():.0f}",
-        warnings=tuple(notes), history=found.optimum.history, evaluations=found.optimum.evaluations,
+        warnings=tuple(notes), history=found.optimum.history,
+        evaluations=before + found.optimum.evaluations,
     )  # fmt: skip
     objective.likelihood.adapt()
     statistics = {"r_hat": found.r_hat, "ess_bulk": found.ess_bulk, "ess_tail": found.ess_tail}
@@ -207,23 +219,23 @@ def _sampled(
                 log_likelihood=objective.likelihood.log_likelihood().detach())  # fmt: skip
 
 
-def _amortized(task: Task, steps: int, rate: float) -> Fit:
-    def report(step: int, bound: float) -> None:
-        if task.progress is not None:
-            task.progress(step / steps, f"evidence lower bound {bound:.6g}")
-
-    sizes = {name: math.prod(task.energy.variables[name].shape or (1,)) for name in task.latents}
-    if task.priors:
+def _amortized(tasks: list[Task], steps: int, rate: float) -> Fit:
+    sizes = {name: math.prod(tasks[-1].energy.variables[name].shape or (1,)) for name in tasks[-1].latents}
+    if tasks[-1].priors:
         raise ArgumentError(
             "the amortized guide has point parameters without priors; use method='map' or 'mcmc'."
         )
-    run = run_svi(
-        task.energy, task.rows, sizes, setting=(steps, rate, task.beta), seed=task.seed, report=report
-    )
+    guide = None
+    for place, task in enumerate(tasks):
+        run = run_svi(
+            task.energy, task.rows, sizes, setting=(steps, rate, task.beta), seed=task.seed + place, guide=guide,
+            report=task.reporter(steps, "evidence lower bound"),
+        )  # fmt: skip
+        guide = run.guide
     notes = () if run.converged else ("the evidence lower bound was still changing: allow more steps",)
     diagnostics = FitDiagnostics(
         converged=run.converged, text=f"evidence lower bound {run.elbo[-1]:.6g}", warnings=notes, history=run.elbo,
-        evaluations=steps,
+        evaluations=steps * len(tasks),
     )  # fmt: skip
     return _fit(
         task, "svi", "amortized", diagnostics=diagnostics, mean=task.parameters.get(), network=run.guide

@@ -47,6 +47,15 @@ class Task:
             log_prior=self.log_prior if self.priors else None,
         )
 
+    def reporter(self, steps: int, what: str = "log likelihood") -> Callable[[int, float], None]:
+        """What a run of at most so many steps tells its count and the value of its objective."""
+
+        def report(count: int, value: float) -> None:
+            if self.progress is not None:
+                self.progress(min(count / steps, 1.0), f"{what} {value:.6g}")
+
+        return report
+
     def log_prior(self, parameters: ParameterVector) -> Tensor:
         """The log prior density at the current parameters."""
         terms = [
