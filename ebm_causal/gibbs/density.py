@@ -108,7 +108,8 @@ class GibbsDensity(TorchDistribution):
     def score(self, value: Tensor) -> Tensor:
         r"""The gradient of the log density, :math:`-\beta\nabla_y F`; the normalizer does not depend on y."""
         with torch.enable_grad():
-            point = value.detach().requires_grad_()
+            batch = torch.broadcast_shapes(value.shape[:-1], self.batch_shape)
+            point = value.detach().expand(*batch, self._width).clone().requires_grad_()
             (gradient,) = torch.autograd.grad(self._log_weight(point).sum(), point)
         return gradient
 
@@ -177,7 +178,7 @@ class GibbsDensity(TorchDistribution):
 
     def _normal(self) -> TorchDistributionMixin | None:
         """The density's closed form, for one variable of a ``LinearGaussianEnergy``."""
-        if not isinstance(self.energy, LinearGaussianEnergy) or isinstance(self.beta, Tensor):
+        if not isinstance(self.energy, LinearGaussianEnergy):
             return None
         given, x = self.given, self.given.get("x")
         if self.over == ("y",) and self.latents == ("z",):

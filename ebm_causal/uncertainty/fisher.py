@@ -1,85 +1,59 @@
 r"""Fisher information: the variance of the score, latents integrated out."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from typing import Literal
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Literal, overload
 
-import pandas as pd
+import numpy as np
 from torch import Tensor
 
 from ebm_causal.calculus import inverse_or_none, spectrum
 from ebm_causal.energies import Energy, find_parameters, named_parameters, normalized, undirected_of
 from ebm_causal.errors import ArgumentError
-from ebm_causal.gibbs import latents_left
+from ebm_causal.gibbs import at_each, latents_left, single_or_schedule
 from ebm_causal.inference import ParameterVector
-from ebm_causal.shapes import as_names
+from ebm_causal.shapes import Betas, as_names
 from ebm_causal.uncertainty.informations import (
     Question,
     expected_information,
     observed_information,
     simulated_information,
 )
+from ebm_causal.uncertainty.matrices import Direction, FisherInformation, FisherInformations
 
 RELATIVE = 1e-9
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Direction:
-    """A direction of the parameters about which the data say nothing.
+@overload
+def fisher_information(
+    energy: Energy,
+    wrt: str | Iterable[str] = ...,
+    over: str | Iterable[str] = ...,
+    given: Mapping[str, object] | None = ...,
+    kind: Literal["expected", "observed"] = ...,
+    *,
+    data: Mapping[str, object] | None = ...,
+    beta: float = ...,
+    draws: int | None = ...,
+    rows: int | None = ...,
+    seed: int = ...,
+) -> FisherInformation: ...
 
-    Attributes:
-        eigenvalue: Of the information, in this direction.
-        weights: The direction's coordinates by parameter, of unit length.
-    """
 
-    eigenvalue: float
-    weights: Mapping[str, float]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FisherInformation:
-    """An information matrix and what it says.
-
-    Attributes:
-        matrix: The information, summed over rows.
-        names: One per coordinate.
-        kind: ``expected`` or ``observed``.
-        eigenvalues: In rising order.
-        rank: How many eigenvalues exceed 1e-9 of the largest.
-        unidentified: The directions of the others, unclipped.
-        cramer_rao: The inverse, a bound on the covariance of unbiased estimators; None where singular.
-        complete: The information had the latents been seen; None where not computed.
-        missing: What is lost by not seeing them: complete minus the information.
-        standard_error: Of the matrix's entries, where it was simulated; None where exact.
-    """
-
-    matrix: Tensor
-    names: tuple[str, ...]
-    kind: str
-    eigenvalues: Tensor
-    rank: int
-    unidentified: tuple[Direction, ...]
-    cramer_rao: Tensor | None
-    complete: Tensor | None
-    missing: Tensor | None
-    standard_error: Tensor | None = None
-
-    @property
-    def smallest_eigenvalue(self) -> float:
-        """The smallest eigenvalue; negative where an observed information is indefinite."""
-        return float(self.eigenvalues[0])
-
-    def summary(self) -> pd.DataFrame:
-        """A row per parameter: its information alone, and its standard error where there is a bound."""
-        frame = pd.DataFrame({"information": self.matrix.diagonal().numpy()}, index=list(self.names))
-        if self.cramer_rao is not None:
-            frame["standard_error"] = self.cramer_rao.diagonal().sqrt().numpy()
-        return frame
-
-    def __repr__(self) -> str:
-        size = len(self.names)
-        least = f"smallest eigenvalue {self.smallest_eigenvalue:.3g}"
-        return f"FisherInformation({self.kind}, rank {self.rank} of {size}, {least})"
+@overload
+def fisher_information(
+    energy: Energy,
+    wrt: str | Iterable[str] = ...,
+    over: str | Iterable[str] = ...,
+    given: Mapping[str, object] | None = ...,
+    kind: Literal["expected", "observed"] = ...,
+    *,
+    data: Mapping[str, object] | None = ...,
+    beta: Sequence[float] | np.ndarray | Tensor,
+    draws: int | None = ...,
+    rows: int | None = ...,
+    seed: int = ...,
+) -> FisherInformations: ...
 
 
 def fisher_information(
@@ -90,11 +64,11 @@ def fisher_information(
     kind: Literal["expected", "observed"] = "expected",
     *,
     data: Mapping[str, object] | None = None,
-    beta: float = 1.0,
+    beta: Betas = 1.0,
     draws: int | None = None,
     rows: int | None = None,
     seed: int = 0,
-) -> FisherInformation:
+) -> FisherInformation | FisherInformations:
     r"""The Fisher information of parameters in the density of ``over`` given ``given``.
 
     .. math:: I = \mathrm{Cov}_p(\nabla_\theta \log p) = \beta^2\,\mathrm{Cov}_p(\nabla_\theta F_\beta)
@@ -113,16 +87,17 @@ def fisher_information(
         given: What it is conditional on.
         kind: ``expected`` or ``observed``.
         data: For ``observed``: the values of ``over``.
-        beta: The inverse temperature.
+        beta: The inverse temperature; a schedule of them asks at each, with the same seed.
         draws: Simulated data sets for ``expected``; None for the exact one.
         rows: How many rows alike there are, where ``given`` holds one row or none.
         seed: For ``draws``.
 
     Returns:
-        The information.
+        The information; for a schedule all of them, ``matrix`` being ``[betas, parameters, parameters]``.
 
     Raises:
-        ArgumentError: If a name is not a parameter, the kind is unknown, or data are missing.
+        ArgumentError: If a name is not a parameter, the kind is unknown, data are missing, or beta is neither
+            positive nor a schedule.
         EnergyError: If the energy does not use a parameter, or no exact method serves (then give ``draws``).
         ConvergenceError: If the causes of what is given cannot be drawn.
 
@@ -138,15 +113,20 @@ def fisher_information(
     """
     if kind not in ("expected", "observed"):
         raise ArgumentError(f"kind must be 'expected' or 'observed'; got {kind!r}.")
-    question = _question(energy, wrt, (as_names(over), dict(given or {})), beta)
-    question = replace(question, rows=rows)
-    if kind == "observed":
-        if not data:
-            raise ArgumentError("the observed information needs data={...} with the values of over.")
-        return _information(question, kind, *observed_information(question, data))
-    if draws is not None:
-        return _information(question, kind, *simulated_information(question, draws, seed))
-    return _information(question, kind, *expected_information(question))
+    if kind == "observed" and not data:
+        raise ArgumentError("the observed information needs data={...} with the values of over.")
+    betas = single_or_schedule(beta)
+    found = []
+    for each in at_each(betas):
+        question = replace(_question(energy, wrt, (as_names(over), dict(given or {})), each), rows=rows)
+        if kind == "observed":
+            parts = observed_information(question, data or {})
+        elif draws is not None:
+            parts = simulated_information(question, draws, seed)
+        else:
+            parts = expected_information(question)
+        found.append(_information(question, kind, *parts))
+    return FisherInformations(beta=betas, each=tuple(found)) if isinstance(betas, Tensor) else found[0]
 
 
 def _question(
@@ -165,7 +145,7 @@ def _question(
     if not len(vector) and not warm:
         raise ArgumentError("the energy has no parameters: its callables are not nn.Modules.")
     return Question(
-        energy=whole, over=over, latents=latents_left(whole, over, given), given=given, beta=float(beta),
+        energy=whole, over=over, latents=latents_left(whole, over, given), given=given, beta=beta,
         parameters=vector, warm=warm, global_normalizer=bool(undirected_of(energy)),
     )  # fmt: skip
 
