@@ -22,10 +22,10 @@ def annealed_log_integral(
     generator: torch.Generator,
     report: Callable[[float], None] | None = None,
 ) -> LogIntegral:
-    r"""The mean of the log integrals found on the way to the density and back (see ``ebm_causal.sampling.anneal``).
+    r"""The log integral found on the way to the density, checked on the way back (see ``ebm_causal.sampling.anneal``).
 
     The base is normal with the regularizer's standard deviation (else one), uniform over finite values. Trusted
-    where both ways agree, the population no longer widens at its target, and the error is below one. The
+    where both ways agree, the population no longer widens at its target, and the error is small. The
     gradient is that of the population, as if it were drawn from the density.
     """
     blocks, parts, tell = numbered_blocks(restriction, particles), [], report or (lambda _: None)
@@ -44,9 +44,8 @@ def annealed_log_integral(
 
 
 def _judged(block: Restriction, found: Annealed) -> LogIntegral:
-    value, gap = 0.5 * (found.forward + found.backward), found.forward - found.backward
-    joint = (found.forward_error**2 + found.backward_error**2).sqrt()
-    error = torch.maximum(0.5 * joint, 0.5 * gap.abs())
+    value, error = found.forward, found.forward_error
+    gap, joint = found.forward - found.backward, torch.hypot(error, found.backward_error)
     agree = gap.abs() <= APART * joint + SLACK
     trusted = agree & (found.spreading <= SPREADING) & (error < ROUGH) & value.isfinite()
     surrogate = -block(found.population).mean(0)

@@ -19,7 +19,7 @@ REFITS = 2
 BROADER = 1.2  # times the weighted standard deviations: a proposal should be wider than its target
 POWERS = (1.0, 0.5, 0.25, 0.1)  # of the weights that a refit follows
 SPARED = 0.1  # the least share of draws that must count in a refit
-ROUGH = 0.15  # a standard error of the log, above which an estimate is said to be no more than rough
+ROUGH = 0.1  # a standard error of the log, above which an estimate is said to be rough
 
 
 def laplace_log_integral(restriction: Restriction, draws: int, generator: torch.Generator) -> LogIntegral:

@@ -16,11 +16,12 @@ NAMES = {
 DOUBTS = {
     "enumeration": "no state has a finite energy",
     "lattice": "the density there is not normalizable, or has modes too narrow to resolve",
-    "laplace": "the tails are heavier, or the modes more, than fits at the modes found can cover; try 'annealed'",
-    "importance": "too few draws carry the weight (Pareto k is too high); take more draws, another proposal, or "
-    "'annealed'",
-    "annealed": "the way to the density and the way back disagree, or the population had not stopped widening: "
-    "regions are hard to reach, or it cannot be normalized",
+    "laplace": "the tails are heavier, or the modes more, than fits at the modes found can cover, or its standard "
+    "error is above a tenth; try 'annealed'",
+    "importance": "too few draws carry the weight (Pareto k is too high, or the standard error above a tenth); take "
+    "more draws, another proposal, or 'annealed'",
+    "annealed": "the standard error is above a tenth (take more draws), or the way to the density and the way back "
+    "disagree, or the population had not stopped widening: regions are hard to reach, or it cannot be normalized",
 }
 
 

@@ -13,8 +13,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from ebm_causal.errors import ConvergenceError
 from ebm_causal.sampling.ladders import next_beta
-from ebm_causal.sampling.paths import Path, Population
+from ebm_causal.sampling.paths import WALL, Path, Population
 from ebm_causal.sampling.settling import Plan, explore, settle
 
 ISLANDS = 8  # populations that are resampled apart, so that their spread is an honest error
@@ -22,9 +23,9 @@ SHARE = 0.97  # of the effective size that a step along the path keeps
 EFFORT = 2500  # rounds of moves on either way, times the dimension; dealt evenly to the rungs
 FEWEST_ROUNDS, MOST_ROUNDS = 1, 12
 PILOT = 4  # the pilot has so many times fewer particles
-RESAMPLED = 0.5  # the effective share below which an island is resampled
+RESAMPLED = 0.9  # the effective share below which an island is resampled
 LAST = 3  # times as many at the target, from where the way back begins
-MOST_RUNGS = 1000
+RUNAWAY = 1e-8  # of the way left: a target that needs more rungs still is endlessly wide, and is given up
 TINY = 1e-300
 
 Report = Callable[[float], None]
@@ -152,14 +153,30 @@ def _pilot(path: Path, rows: int, generator: torch.Generator, particles: int) ->
     carried, plans = _begin(path.draw(particles, rows, generator)), list[Plan]()
     share = carried.population.target.new_zeros(rows)
     log_step = torch.zeros_like(share)
-    while bool((share < 1).any()) and len(plans) < MOST_RUNGS:
-        gap = carried.population.target - carried.population.base
-        new = next_beta(gap, share, share=SHARE, log_weights=carried.log_weights)
+    while bool((share < 1).any()):
+        new = next_beta(_gaps(carried.population), share, share=SHARE, log_weights=carried.log_weights)
+        new = torch.where(share > 1 - RUNAWAY, 1.0, new)
         carried, share = _step(carried, new - share, generator), new
         moved, plan = explore(carried.population, path, share, log_step, generator)
         carried, log_step = carried._replace(population=moved), plan.pace.log_step
         plans.append(plan)
     return plans
+
+
+def _gaps(population: Population) -> Tensor:
+    """Target over base; where the target is a wall, the largest of the others, which the ladder has not to mind.
+
+    Raises:
+        ConvergenceError: If in some row no particle has a finite energy.
+    """
+    gap, walled = population.target - population.base, population.target >= WALL
+    if bool(walled.all(0).any()):
+        rows = walled.all(0).nonzero().flatten().tolist()
+        raise ConvergenceError(
+            f"no particle of a population has a finite energy in {len(rows)} rows, the first of them {rows[:5]}: "
+            "state the variables' supports, or scale them so that a standard normal reaches the density."
+        )
+    return torch.where(walled, torch.where(walled, -torch.inf, gap).amax(0), gap)
 
 
 def _step(

@@ -1,4 +1,4 @@
-r"""Mixtures of normal and Student-t laws around modes: proposals that cover what a quadratic fit sees, and its tails."""
+r"""Mixtures of normal and Student-t laws around modes: proposals that cover quadratic fits and their tails."""
 
 import math
 from dataclasses import dataclass

@@ -13,7 +13,7 @@ LEAPS = 16
 SPREAD_OF_STEPS = 4.0  # step sizes reach down to exp(-4) of the largest, for densities of many scales
 MOST_CHANGED = 3  # coordinates that a move along a difference changes at most
 JITTER = 0.05
-KERNELS = 32
+KERNELS = 16
 WIDTHS = (0.03, 0.1, 0.3)  # of kernels, in standard deviations
 
 
@@ -90,7 +90,7 @@ def move_to_marginals(
 ) -> Population:
     r"""Give a few coordinates of each particle values near those of others, whatever its own were.
 
-    The proposal is a kernel density of 32 particles of the other half, coordinate by coordinate; its ratio enters
+    The proposal is a kernel density of 16 particles of the other half, coordinate by coordinate; its ratio enters
     the acceptance. It jumps between modes that differ in some coordinates and leaves the others alone.
     """
     among = path.continuous.nonzero().flatten()
@@ -142,13 +142,15 @@ def _by_halves(
     propose: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]],
     generator: torch.Generator,
 ) -> Population:
-    # of every pair of neighbors one is in each half, so that both halves reach over all islands
-    halves = [Population(*(part[start::2] for part in population)) for start in (0, 1)]
+    """Move either half of the population by proposals from the other."""
+    order = torch.randperm(len(population.points), generator=generator).to(population.points.device)
+    places = order.tensor_split(2)
+    halves = [Population(*(part[place] for part in population)) for place in places]
     for mine in (0, 1):
         proposal, correction = propose(halves[mine].points, halves[1 - mine].points)
-        halves[mine] = _metropolis(halves[mine], path, share, proposal, generator, correction)
-    joined = [torch.stack(pair, 1).flatten(0, 1) for pair in zip(*halves, strict=True)]
-    return Population(*joined)
+        halves[mine] = _metropolis(halves[mine], path, share, proposal, generator, correction=correction)
+    back = order.argsort()
+    return Population(*(torch.cat(pair)[back] for pair in zip(*halves, strict=True)))
 
 
 def _metropolis(
@@ -157,6 +159,7 @@ def _metropolis(
     share: Tensor,
     points: Tensor,
     generator: torch.Generator,
+    *,
     correction: Tensor | float = 0.0,
 ) -> Population:
     """Accept or not; the correction is the log of the proposal's density back over that of the way there."""

@@ -15,7 +15,7 @@ from ebm_causal.sampling.moves import (
 from ebm_causal.sampling.paths import Path, Population
 
 TRAJECTORIES = 2  # in a round of moves along the gradient
-TRIALS = 20  # in a round of moves without a gradient, which costs about as much
+TRIALS = (4, 16)  # in a round of moves without a gradient: as many as there are dimensions, within these
 KINDS = ("gradient", "differences", "marginals")
 TARGET = 0.75  # acceptance
 FORGOTTEN = 0.5  # the correlation with where a population was, below which it has moved enough
@@ -68,7 +68,8 @@ def play(
     if not bool(path.continuous.all()):
         for _ in path.choices:
             population = move_among_values(population, path, plan.share, generator)
-    for _ in range(TRIALS if continuous and plan.best != "gradient" else 0):
+    trials = min(max(len(path.choices), TRIALS[0]), TRIALS[1])
+    for _ in range(trials if continuous and plan.best != "gradient" else 0):
         move = move_along_differences if plan.best == "differences" else move_to_marginals
         population = move(population, path, plan.share, generator)
     for _ in range(TRAJECTORIES if continuous and plan.best == "gradient" else 0):

@@ -1,5 +1,6 @@
 import math
 
+import pyro
 import pytest
 import torch
 
@@ -79,21 +80,70 @@ def test_a_lattice_in_ten_dimensions():
     energy = ec.energy(lambda z: (z**2).sum(-1), z=10)
     with pytest.raises(
         EnergyError,
-        match=r"over \['z'\] serves one to three real dimensions, .* have dimension 10: .* 'importance'",
+        match=r"serves one to three real dimensions, not \['z'\] \(dimension 10\): use 'auto', 'laplace'",
     ):
-        ec.log_partition(energy, over="z")
+        ec.log_partition(energy, over="z", method="lattice")
 
 
-def test_finite_and_real_variables_in_one_lattice():
-    energy = ec.energy(lambda s, z: ((s - z) ** 2).sum(-1), s=ec.Variable(1, ec.finite([-1, 1])), z=1)
-    with pytest.raises(EnergyError, match=r"\['s'\] have finite support"):
-        ec.log_partition(energy, over=("s", "z"))
+def test_fits_at_modes_of_finite_variables():
+    energy = ec.energy(lambda s, z: ((s - z) ** 2).sum(-1), s=ec.Variable(20, ec.finite([-1, 1])), z=20)
+    for method in ("laplace", "importance"):
+        with pytest.raises(ArgumentError, match=f"method='{method}' serves real variables.* some are finite"):
+            ec.log_partition(energy, over=("s", "z"), method=method)
 
 
-def test_too_many_states():
+def test_a_lattice_beside_too_many_states():
+    energy = ec.energy(lambda s, z: ((s - z) ** 2).sum(-1), s=ec.Variable(20, ec.finite([-1, 1])), z=20)
+    with pytest.raises(EnergyError, match=r"not \['s', 'z'\] \(dimension 40\)"):
+        ec.log_partition(energy, over=("s", "z"), method="lattice")
+
+
+def test_too_many_states_for_an_exact_sum():
     energy = ec.energy(lambda s: s.sum(-1), s=ec.Variable(20, ec.finite([-1, 1])))
     with pytest.raises(EnergyError, match="more than 65536 states"):
-        ec.log_partition(energy, over="s")
+        ec.log_partition(energy, over="s", method="exact")
+
+
+def test_too_few_draws(energy):
+    with pytest.raises(ArgumentError, match="draws must be at least 64; got 10"):
+        ec.free_energy(energy, over="z", given={"y": Y}, method="laplace", draws=10)
+
+
+def test_proposals_that_do_not_fit(energy):
+    narrow = torch.distributions.Normal(torch.zeros(3), 1.0)
+    with pytest.raises(ArgumentError, match="a proposal serves method='importance'; got method='auto'"):
+        ec.free_energy(energy, over="z", given={"y": Y}, proposal=pyro.distributions.Normal(0.0, 1.0))
+    proposal = pyro.distributions.Normal(narrow.mean, 1.0).to_event(1)
+    with pytest.raises(ArgumentError, match=r"must draw \[1\] numbers as one event"):
+        ec.free_energy(energy, over="z", given={"y": Y}, method="importance", proposal=proposal)
+
+
+def test_a_density_in_four_dimensions_that_cannot_be_normalized():
+    flat = ec.energy(lambda z: (z[..., :3] ** 2).sum(-1), z=4)
+    with pytest.warns(UserWarning, match="did not pass its self-check in 1 rows.* cannot be normalized"):
+        found = ec.log_partition(flat, over="z", draws=256)
+    assert found.warnings
+
+
+def test_a_population_that_nothing_lets_in():
+    nowhere = ec.energy(lambda z: torch.where(z[..., 0] > 60, z.sum(-1), math.inf), z=4)
+    with pytest.raises(ConvergenceError, match="no particle of a population has a finite energy in 1 rows"):
+        ec.log_partition(nowhere, over="z", method="annealed")
+
+
+@pytest.mark.parametrize(
+    ("beta", "message"),
+    [
+        ([0.5, 2.0, 1.0], "rise throughout or fall throughout; it turns after number 1"),
+        ([0.5, -1.0], "must be positive and finite; number 1 is -1"),
+        ([0.5], "at least two inverse temperatures"),
+        ([0.5, math.nan], "must be positive and finite; number 1 is nan"),
+    ],
+)
+def test_what_is_no_schedule(energy, beta, message):
+    for function in (ec.free_energy, ec.thermodynamics, ec.GibbsDensity):
+        with pytest.raises(ArgumentError, match=message):
+            function(energy, over="z", given={"y": Y}, beta=beta)
 
 
 @pytest.mark.parametrize(
@@ -119,12 +169,12 @@ def test_an_energy_that_is_nowhere_finite():
 
 
 def test_methods_that_do_not_serve(energy, unchecked):
-    with pytest.raises(ArgumentError, match="method='exact' serves a LinearGaussianEnergy"):
+    with pytest.raises(ArgumentError, match="method='exact' serves finite variables, and a LinearGaussianEnergy"):
         ec.free_energy(energy, over="z", given={"y": Y}, method="exact")
-    with pytest.raises(ArgumentError, match="method='exact' serves a LinearGaussianEnergy"):
+    with pytest.raises(ArgumentError, match="method='exact' serves finite variables, and a LinearGaussianEnergy"):
         ec.log_partition(energy, over=("y", "z"), method="exact")
     for function in (ec.free_energy, ec.log_partition):
-        with pytest.raises(ArgumentError, match="must be 'auto', 'exact' or 'lattice'; got 'magic'"):
+        with pytest.raises(ArgumentError, match="method must be one of .*'annealed'.*; got 'magic'"):
             function(energy, over="z", given={"y": Y}, method="magic")
 
 
@@ -134,9 +184,9 @@ def test_a_dimension_that_is_not_known_yet():
         ec.log_partition(latent, over=("y", "z"), given={"x": [[1.0]]})
 
 
-def test_a_density_that_no_lattice_normalizes():
+def test_a_density_that_no_lattice_draws_from():
     energy = ec.energy(lambda y, z: ((y - z) ** 2).sum(-1), y=3, z=3)
-    with pytest.raises(EnergyError, match="cannot be normalized or drawn from by a lattice"):
+    with pytest.raises(EnergyError, match="cannot be drawn from by a lattice"):
         ec.GibbsDensity(energy, over="y").sample()
 
 
