@@ -55,12 +55,11 @@ def log_partition(
     restriction, shape = restrict_at(energy, over, given, beta)
     effort = Effort(method=method, draws=draws, seed=seed, proposal=proposal, progress=progress)
     found = integrate(restriction, effort)
-    shape = shape or (restriction.rows,)
-    if not given:
-        shape = shape[:-1]
+    whole: tuple[int, ...] = shape or (restriction.rows,)
+    own = whole if given else whole[:-1]
     return Estimate(
-        value=found.value.reshape(shape),
-        standard_error=found.standard_error.reshape(shape),
+        value=found.value.reshape(own),
+        standard_error=found.standard_error.reshape(own),
         method=found.method,
         warnings=found.warnings,
     )

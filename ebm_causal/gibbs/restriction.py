@@ -141,7 +141,7 @@ class Restriction:
         """The reduced energy at one point within the supports."""
         return self.at(_inside_all(self, 1, self.rows))
 
-    def quadrature(self, *, step: float = 1 / 3, drop: float = 32.0) -> Lattice:
+    def quadrature(self, *, step: float = 0.5, drop: float = 22.0) -> Lattice:
         """The points that carry this restriction's mass: all states where finite, else an adapted lattice.
 
         Raises:

@@ -180,7 +180,7 @@ def _repeated(restriction: Restriction, rows: int) -> Restriction:
 def _outcomes(question: Question, outer: Restriction) -> Lattice:
     """A lattice over the outcomes of each row, latents integrated out at each of its points."""
     if not question.latents:
-        return outer.quadrature()
+        return outer.quadrature(step=1 / 3, drop=32.0)
     density = GibbsDensity(question.energy, question.over, outer.given, question.beta)
     outcome = replace(outer, over=question.over)
 
@@ -212,7 +212,7 @@ def _complete_scores(
     """Scores of the complete data at the latents' lattice points, with the points' posterior weights."""
     given, weights = values, torch.ones(())
     if inner is not None:
-        lattice = inner.quadrature()
+        lattice = inner.quadrature(step=1 / 3, drop=32.0)
         given, weights = {**inner.given, **inner.split(lattice.points)}, lattice.weights()
     tensors: list[Tensor] = list(question.parameters.tensors)
     names = list(question.parameters.names)

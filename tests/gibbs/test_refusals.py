@@ -118,6 +118,7 @@ def test_proposals_that_do_not_fit(energy):
         ec.free_energy(energy, over="z", given={"y": Y}, method="importance", proposal=proposal)
 
 
+@pytest.mark.slow
 def test_a_density_in_four_dimensions_that_cannot_be_normalized():
     flat = ec.energy(lambda z: (z[..., :3] ** 2).sum(-1), z=4)
     with pytest.warns(UserWarning, match="did not pass its self-check in 1 rows.* cannot be normalized"):
