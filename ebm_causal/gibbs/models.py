@@ -210,6 +210,8 @@ def site_law(
         return first.distribution(beta, like)
     if isinstance(beta, Tensor):
         each = GibbsDensity(prior, over=name, beta=beta[:, 0], with_normalizer=True)
-        TorchDistribution.__init__(each, beta.shape, each.event_shape, validate_args=False)  # [betas] as [betas, 1]
+        TorchDistribution.__init__(
+            each, beta.shape, each.event_shape, validate_args=False
+        )  # [betas] as [betas, 1]
         return each
     return GibbsDensity(prior, over=name, beta=beta, with_normalizer=True)

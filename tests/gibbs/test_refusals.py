@@ -170,9 +170,13 @@ def test_an_energy_that_is_nowhere_finite():
 
 
 def test_methods_that_do_not_serve(energy, unchecked):
-    with pytest.raises(ArgumentError, match="method='exact' serves finite variables, and a LinearGaussianEnergy"):
+    with pytest.raises(
+        ArgumentError, match="method='exact' serves finite variables, and a LinearGaussianEnergy"
+    ):
         ec.free_energy(energy, over="z", given={"y": Y}, method="exact")
-    with pytest.raises(ArgumentError, match="method='exact' serves finite variables, and a LinearGaussianEnergy"):
+    with pytest.raises(
+        ArgumentError, match="method='exact' serves finite variables, and a LinearGaussianEnergy"
+    ):
         ec.log_partition(energy, over=("y", "z"), method="exact")
     for function in (ec.free_energy, ec.log_partition):
         with pytest.raises(ArgumentError, match="method must be one of .*'annealed'.*; got 'magic'"):

@@ -64,7 +64,8 @@ def test_a_move_carries_particles_between_two_wells(move):
 
     def energy(points):
         return -torch.logsumexp(
-            torch.log(torch.tensor([0.25, 0.75], dtype=torch.float64)) - 0.5 * ((points - wells) / 0.2) ** 2, -1
+            torch.log(torch.tensor([0.25, 0.75], dtype=torch.float64)) - 0.5 * ((points - wells) / 0.2) ** 2,
+            -1,
         )
 
     path, generator = path_to(energy, 1), torch.Generator().manual_seed(2)
