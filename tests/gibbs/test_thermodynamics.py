@@ -143,3 +143,21 @@ def test_temperatures_that_are_none(beta):
 def test_an_energy_that_is_nowhere_finite():
     with pytest.raises(ConvergenceError, match="not finite in rows"):
         ec.thermodynamics(ec.energy(lambda z: z.squeeze(-1) * math.nan, z=1), over="z")
+
+
+def test_a_schedule_is_a_picture_of_four_curves():
+    from matplotlib.figure import Figure
+
+    well = ec.energy(lambda x: 2 * (x.squeeze(-1) ** 2 - 1) ** 2, x=1)
+    found = ec.thermodynamics(well, over="x", beta=[0.5, 1.0, 4.0])
+    ax = found.plot(Figure().subplots())
+    heights = {line.get_label(): line.get_ydata() for line in ax.get_lines()}
+    assert set(heights) == {"internal energy", "entropy", "free energy", "heat capacity"}
+    assert heights["entropy"][1] == pytest.approx(0.889965915373, abs=1e-9)
+    assert list(ax.get_lines()[0].get_xdata()) == [2.0, 1.0, 0.25]
+
+
+def test_one_temperature_is_no_curve():
+    well = ec.energy(lambda x: 2 * (x.squeeze(-1) ** 2 - 1) ** 2, x=1)
+    with pytest.raises(ArgumentError, match="give thermodynamics a schedule of beta to plot"):
+        ec.thermodynamics(well, over="x").plot()
