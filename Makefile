@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
+WORKERS ?= 2
+
 export OMP_NUM_THREADS ?= 1
 export MPLBACKEND ?= Agg
 
@@ -18,10 +20,10 @@ report: $(VENV)/.runtime ## Analyze lalonde-cps: build/report.html and build/rep
 	$(BIN)/ebm-causal report --dataset lalonde-cps --html build/report.html --json build/report.json
 
 test: $(VENV)/.checks ## Run the tests and the doctests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(WORKERS)
 
 test-all: $(VENV)/.checks ## Run the slow tests too
-	$(BIN)/python -m pytest -m "slow or not slow"
+	$(BIN)/python -m pytest -n $(WORKERS) -m "slow or not slow"
 
 lint: $(VENV)/.checks ## Check style, types and the order of imports
 	$(BIN)/ruff check .
