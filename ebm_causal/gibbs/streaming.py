@@ -20,7 +20,7 @@ class Piece:
 
     Attributes:
         rows: Their numbers.
-        points: ``[points, rows, dim]``.
+        points: ``[points, rows, dim]``, or one column that all rows share.
         weighs: Which points count, ``[points, rows]``.
         log_cell: The log volume of a cell, per row.
     """

@@ -1,7 +1,7 @@
 """Where a lattice should lie: a coarse look finds the mass of each row, its cells are divided as finely as needed."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 
 import torch
@@ -10,18 +10,24 @@ from torch import Tensor
 from ebm_causal.errors import ArgumentError
 from ebm_causal.sampling.aims import Aim
 from ebm_causal.sampling.covering import LARGEST, Chunk, Cover, cover, dense, evaluate
-from ebm_causal.sampling.framing import askew_frames, first_look, grown, turned
+from ebm_causal.sampling.framing import Box, askew_frames, box_of, grown, look_at, turned
 from ebm_causal.sampling.lattice import Lattice, RowEnergy, joined, weighed
-from ebm_causal.sampling.looking import UNKNOWN, Look, Sight, coordinates, placed, see
+from ebm_causal.sampling.looking import UNKNOWN, Look, Sight, coordinates, placed, see, together
 from ebm_causal.sampling.selecting import Rows
-from ebm_causal.sampling.serving import served
+from ebm_causal.sampling.serving import bends_of, served
 
 DROP = 32.0
 COARSE = {1: 33, 2: 17, 3: 11}
-SHARED = {1: 65, 2: 33, 3: 17}  # where what is costly is computed once for all rows
+SHARED = {
+    1: (65,),
+    2: (33, 49, 73),
+    3: (17, 25),
+}  # one after the other, where what is costly is shared by rows
+LOOKED_AT = 150_000  # points times rows of a first look at once: they stay in cache
 SIZES = (1, 2, 3, 4, 6, 8, 12)  # into how many parts a cell is divided along an axis
 BLIND = 4  # so many at most where more than these would be needed: another look follows
 TURNS = 3
+MOST = {1: 100_000, 2: 1_500_000, 3: 10_000_000}  # points of a row that are weighed; more are not worth it
 
 
 def coarse_points(dim: int) -> int:
@@ -45,14 +51,31 @@ def lay_lattices(
 ) -> Iterator[tuple[Tensor, Lattice]]:
     r"""Find where :math:`e^{-u}` has its mass in each row, and lay a lattice there, a few rows at a time.
 
-    Arguments are those of :func:`adapt_lattice`. Each row comes once, with others that have about as many
-    points. Where the energy can be narrowed to rows (``select``), rows that are done cost no more.
+    Each row comes once, with others that have about as many points. Where the energy can be narrowed to rows
+    (``select``), rows that are done cost no more; where part of it depends on the points alone (``tabulate``),
+    that part is computed once for all rows.
+
+    Args:
+        energy: The reduced energy, ``[points, rows, dim] -> [points, rows]``.
+        rows: How many rows it has.
+        dim: One to three.
+        like: Gives dtype and device.
+        center: Where to look first: a number, ``[dim]`` or ``[rows, dim]``.
+        scale: How widely: the first box reaches seven of these to each side.
+        step: The lattice's step in local standard deviations, to begin with.
+        fine: The step for which a normal density would pass the self-check; ``step`` where it is None.
+        levels: How often a row may be looked at before it is given up (``resolved`` is then False).
+        drop: Energies so far above the minimum are left out: a relative mass of exp(-drop).
+        coarse: Points per axis of a look; fewer serve where the center and scale are known well.
+
+    Raises:
+        ArgumentError: If the dimension is not one, two or three.
     """
     if dim not in COARSE:
         raise ArgumentError(f"a lattice serves one to three dimensions; got {dim}: use a sampler instead.")
     aim = Aim(step=step, drop=drop, coarse=coarse or COARSE[dim], levels=levels, fine=fine or step)
     search = Search(energy=Rows(energy=energy, count=rows), aim=aim, pending=[])
-    steps = search.run(dim, (center, scale), like)
+    steps = search.run(box_of(center, scale, (rows, dim), like), dim, like)
     while True:
         with torch.no_grad():  # while lattices are laid, not while they are used
             step_done = next(steps, None)
@@ -67,8 +90,8 @@ def adapt_lattice(
     r"""Find where :math:`e^{-u}` has its mass in each row, and lay a lattice there.
 
     Holds for densities that are smooth at the scale of their narrowest mode. A mode narrower than
-    the first lattice's step and far from all its points' slopes can be missed; the first step is about
-    .4, .9 and 1.4 of ``scale`` in one, two and three dimensions.
+    the first look's step and far from all its points' slopes can be missed; that step is about .4, .9 and 1.4
+    of ``scale`` in one, two and three dimensions, and half of it where rows share what is costly.
 
     Args:
         energy: The reduced energy, ``[points, rows, dim] -> [points, rows]``.
@@ -100,25 +123,44 @@ class Search:
     aim: Aim
     pending: list[Look]
 
-    def run(
-        self, dim: int, box: tuple[Tensor | float, Tensor | float], like: Tensor
-    ) -> Iterator[tuple[Tensor, Lattice]]:
+    def run(self, box: Box, dim: int, like: Tensor) -> Iterator[tuple[Tensor, Lattice]]:
         """The lattices, each with the numbers of its rows."""
-        coarse = SHARED[dim] if self.energy.shares(dim, like) else self.aim.coarse
-        look = first_look(self.energy, dim, box, like, coarse)
-        if look.shared is not None:
-            good, lattice = served(look, self.aim)
-            if bool(good.any()):
-                index = slice(None) if bool(good.all()) else good.nonzero().flatten()
-                yield look.rows[index], lattice.rows(index)
-            look = look.some(~good)
-        if len(look.rows):
-            self.pending.append(look)
+        rows = torch.arange(self.energy.count, device=like.device)
+        shared = box.shared and self.energy.shares(dim, like)
+        sizes = SHARED[dim] if shared else (self.aim.coarse,)
+        for coarse, following in zip(sizes, (*sizes[1:], None), strict=True):
+            look = (yield from self._serve(rows, box, coarse)) if len(rows) else None
+            if look is None:
+                break
+            finer = torch.zeros_like(look.rows, dtype=torch.bool)
+            if following is not None:
+                finer = bends_of(look) * self.aim.step**2 <= ((following - 1) / (coarse - 1)) ** 2
+            self.pending.append(look.some(~finer))
+            rows = look.rows[finer]
         while self.pending:
             yield from self._advance(self.pending.pop())
 
+    def _serve(
+        self, rows: Tensor, box: Box, coarse: int
+    ) -> Generator[tuple[Tensor, Lattice], None, Look | None]:
+        """Lattices of rows that the grid itself serves, where rows share it; then a look at the others."""
+        left, apart = [], box.shared and self.energy.divisible
+        at_once = max(1, LOOKED_AT // coarse ** box.middle.shape[-1]) if apart else len(rows)
+        for part in rows.split(at_once):
+            look = look_at(self.energy, part, box, coarse)
+            if box.shared:
+                good, lattice = served(look, self.aim)
+                if bool(good.any()):
+                    index = slice(None) if bool(good.all()) else good.nonzero().flatten()
+                    yield look.rows[index], lattice.rows(index)
+                look = look.some(~good)
+            left.append(look)
+        return together(left) if any(len(look.rows) for look in left) else None
+
     def _advance(self, look: Look) -> Iterator[tuple[Tensor, Lattice]]:
         """Grow boxes whose edges have mass, turn frames that lie askew, and lay lattices for the other rows."""
+        if not len(look.rows):
+            return
         sight = see(look, self.aim.drop, self.aim.step)
         dead = ~sight.keep.any(0) | (look.level >= self.aim.levels)
         yield from _given_up(look.some(dead))
@@ -171,13 +213,16 @@ class Search:
         self, look: Look, sight: Sight, sizes: tuple[int, ...], blind: bool
     ) -> Iterator[tuple[Tensor, Lattice]]:
         """Lattices of some rows; those that fail the self-check are looked at anew."""
-        divided = sight.keep.sum(0) * (3**look.dim * math.prod(sizes))
+        divided = (sight.keep.sum(0) * 3**look.dim).clamp_max(len(sight.keep)) * math.prod(sizes)
+        hopeless = divided > MOST[look.dim]
+        if bool(hopeless.any()):
+            yield from _given_up(look.some(hopeless))
+            if not bool(hopeless.all()):
+                yield from self._lay(look.some(~hopeless), sight.some(~hopeless), sizes, blind)
+            return
         if float(divided.sum()) > LARGEST and len(look.rows) > 1 and self.energy.divisible:
             for half in torch.arange(len(look.rows), device=divided.device).chunk(2):
                 yield from self._lay(look.some(half), sight.some(half), sizes, blind)
-            return
-        if float(divided.sum()) > 4 * LARGEST:
-            yield from _given_up(look)
             return
         found = cover(look, sight, sizes, self.aim.drop, blind=blind)
         patient = not blind and self.energy.divisible and max(sizes) < SIZES[-1]

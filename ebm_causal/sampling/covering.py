@@ -108,12 +108,21 @@ def evaluate(found: Cover, energy: Rows, allowed: tuple[float, float], drop: flo
         lattice = weighed(points, energies, frame[index])
         halves, thirds = imbalances(sites.codes_at(slots), lattice.masses.T, dim)
         coarse = (halves > allowed[0]) | (thirds > allowed[1])
-        error = CAUTION * dim * (halves**2 + thirds**3).amax(-1)
+        error = error_of(halves, thirds, allowed)
         whole = _complete(energies, taken(found.predicted, slots), drop)
         yield Chunk(
             index=index, slots=torch.where(valid, slots.T, -1), coarse=coarse, whole=whole,
             lattice=replace(lattice, error=error, resolved=whole & ~coarse.any(-1) & (not found.blind)),
         )  # fmt: skip
+
+
+def error_of(halves: Tensor, thirds: Tensor, allowed: tuple[float, float]) -> Tensor:
+    """The bound of the error by the imbalances ``[rows, dim]``.
+
+    As these may be small by accident, at least half of what is allowed counts.
+    """
+    least = halves.clamp_min(0.5 * allowed[0]) ** 2 + thirds.clamp_min(0.5 * allowed[1]) ** 3
+    return CAUTION * halves.shape[-1] * least.amax(-1)
 
 
 def _complete(energies: Tensor, predicted: Tensor, drop: float) -> Tensor:

@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -14,20 +14,40 @@ HALF = 7.0  # the first box reaches so many scales to each side
 SKEWED = 0.05  # a frame is turned where the determinant of the correlations is lower
 
 
-def first_look(
-    energy: Rows, dim: int, box: tuple[Tensor | float, Tensor | float], like: Tensor, coarse: int
-) -> Look:
-    """A look over a box, given by its middle and its scale: for all rows, for each axis, or for each row too."""
-    middle, size = (torch.as_tensor(v, dtype=like.dtype, device=like.device) for v in box)
-    shared = middle.ndim < 2 and size.ndim < 2  # the same box for all rows: points that depend on no row
-    many = 1 if shared else energy.count
-    middle, size = middle.expand(many, dim), size.expand(many, dim)
-    cell = torch.diag_embed(size * (2 * HALF / (coarse - 1)))
-    first = middle - HALF * size
-    look = _look(energy, torch.arange(energy.count, device=like.device), first, cell, coarse)
-    if not shared:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Box:
+    """Where to look first.
+
+    Attributes:
+        middle: ``[dim]``, or for each row ``[rows, dim]``.
+        scale: Of the same shape; the box reaches several of these to each side.
+    """
+
+    middle: Tensor
+    scale: Tensor
+
+    @property
+    def shared(self) -> bool:
+        """Whether it is the same for all rows, so that points depend on no row."""
+        return self.middle.ndim == 1
+
+
+def box_of(middle: Tensor | float, scale: Tensor | float, shape: tuple[int, int], like: Tensor) -> Box:
+    """A box from a middle and a scale that are given for all rows, for each axis, or for each row of ``shape``."""
+    parts = [torch.as_tensor(v, dtype=like.dtype, device=like.device) for v in (middle, scale)]
+    whole = shape[1:] if all(part.ndim < 2 for part in parts) else shape
+    return Box(middle=parts[0].expand(whole), scale=parts[1].expand(whole))
+
+
+def look_at(energy: Rows, rows: Tensor, box: Box, coarse: int) -> Look:
+    """A look over a box, of some rows."""
+    middle, scale = (value[None] if box.shared else value[rows] for value in (box.middle, box.scale))
+    cell = torch.diag_embed(scale * (2 * HALF / (coarse - 1)))
+    first = middle - HALF * scale
+    look = _look(energy, rows, first, cell, coarse)
+    if not box.shared:
         return look
-    anchor = torch.zeros(energy.count, dim, dtype=torch.long, device=like.device)
+    anchor = torch.zeros(len(rows), middle.shape[-1], dtype=torch.long, device=rows.device)
     return replace(look, shared=(first[0], cell[0]), anchor=anchor)
 
 
@@ -49,7 +69,8 @@ def grown(look: Look, touches: Tensor, energy: Rows, coarse: int) -> Look:
     span = look.shape[0] - 1
     shift = torch.where(low & high, 0.5, low.to(look.cell)) * span * low
     base = placed(look.base, look.cell, -shift)
-    following = _look(energy, look.rows, base, look.cell * factor[:, None, :], coarse)
+    cell = look.cell * (factor * (span / (coarse - 1)))[:, None, :]
+    following = _look(energy, look.rows, base, cell, coarse)
     return replace(following, level=look.level + 1, turns=look.turns)
 
 

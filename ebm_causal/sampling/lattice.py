@@ -60,14 +60,14 @@ class Lattice:
 
     def mean(self) -> Tensor:
         """The mean, ``[rows, dim]``."""
-        if self._shared:
+        if self.shared:
             return self.masses.T @ self.points[:, 0]
         return torch.matmul(self.masses.T[:, None], self.points.transpose(0, 1))[:, 0]
 
     def covariance(self) -> Tensor:
         """The covariance, ``[rows, dim, dim]``."""
         mean = self.mean()
-        if self._shared:
+        if self.shared:
             points = self.points[:, 0]
             squares = (points[:, :, None] * points[:, None]).flatten(1)
             return (self.masses.T @ squares).reshape(-1, self.dim, self.dim) - mean[:, :, None] * mean[
@@ -77,7 +77,7 @@ class Lattice:
         return torch.matmul((centered * self.masses.T[..., None]).mT, centered)
 
     @property
-    def _shared(self) -> bool:
+    def shared(self) -> bool:
         """Whether all rows have the same points, and hold them once."""
         return self.points.stride(1) == 0
 
@@ -91,7 +91,7 @@ class Lattice:
             return self
         points = (
             self.points[:, :1].expand(-1, len(self.log_cell[index]), -1)
-            if self._shared
+            if self.shared
             else self.points[:, index]
         )
         return Lattice(

@@ -2,6 +2,7 @@ r"""What a dense grid of energies shows of a density: its floor, where it may ha
 
 import itertools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -54,6 +55,16 @@ class Look:
             energies=self.energies[:, index], finer=None if self.finer is None else self.finer[index],
             anchor=None if self.anchor is None else self.anchor[index],
         )  # fmt: skip
+
+
+def together(looks: Sequence[Look]) -> Look:
+    """Looks of other rows over the same grid as one."""
+    first = looks[0]
+    return replace(
+        first, rows=torch.cat([look.rows for look in looks]), base=torch.cat([look.base for look in looks]),
+        cell=torch.cat([look.cell for look in looks]), energies=torch.cat([look.energies for look in looks], 1),
+        anchor=None if first.anchor is None else first.anchor[:1].expand(sum(len(k.rows) for k in looks), -1),
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,8 +132,8 @@ def see(look: Look, drop: float, step: float) -> Sight:
         lowered.narrow(axis, 1, size - 2).sub_(below)
         bends.append(bend)
     floor = grid.amin(dims)
-    lowered.sub_(floor).sub_(doubt)
-    keep = (lowered <= drop) & (grid < BENT)
+    lowered.sub_(floor)
+    keep = (lowered - doubt <= drop) & (grid < BENT)
     counts = lowered.mul_(-(step**2) / (2 * math.pi**2)).add_(1).clamp_(0, 1)
     sharp = [
         bend.mul_(counts.narrow(axis, 1, look.shape[axis] - 2)).amax(dims) for axis, bend in enumerate(bends)
