@@ -13,8 +13,8 @@ class Estimate:
 
     Attributes:
         value: One number per row (a scalar where there are no rows).
-        standard_error: Of the same shape; zero where exact. On a lattice, the disagreement of the two
-            half-lattices, which bounds its error from far above.
+        standard_error: Of the same shape; zero where exact. On a lattice, a bound by its
+            self-check, mostly from far above.
         method: ``exact``, ``enumeration`` or ``lattice``.
         warnings: What cannot be trusted, in words; empty where all can.
     """
