@@ -92,8 +92,16 @@ def refuse_non_finite(name: str, rows: Tensor) -> None:
 
 
 def as_names(names: str | Iterable[str]) -> tuple[str, ...]:
-    """One name or several, as a tuple."""
-    return (names,) if isinstance(names, str) else tuple(names)
+    """One name or several, as a tuple.
+
+    Raises:
+        EnergyError: If one of them stands there twice.
+    """
+    several = (names,) if isinstance(names, str) else tuple(names)
+    twice = [name for name in several if several.count(name) > 1]
+    if twice:
+        raise EnergyError(f"{twice[0]!r} stands twice in {list(several)}.")
+    return several
 
 
 def check_beta(beta: float) -> float:
@@ -111,8 +119,11 @@ def common_rows(values: Mapping[str, Tensor]) -> int:
     """How many rows several ``[rows, ...]`` tensors share; one row goes with any number.
 
     Raises:
-        EnergyError: If two of them differ.
+        EnergyError: If two of them differ, or one has none.
     """
+    empty = [name for name, value in values.items() if value.shape[0] == 0]
+    if empty:
+        raise EnergyError(f"{empty[0]!r} has no rows: give at least one.")
     counts = {name: value.shape[0] for name, value in values.items() if value.shape[0] != 1}
     if len(set(counts.values())) > 1:
         raise EnergyError(f"variables must have the same number of rows; got {counts}.")

@@ -29,6 +29,7 @@ from ebm_causal.energies.mechanisms import LocalNormalizer, Mechanism
 from ebm_causal.energies.regularizers import GaussianRegularizer, LaplaceRegularizer, Regularizer
 from ebm_causal.energies.robust_costs import HuberCost
 from ebm_causal.energies.structure import (
+    as_energy,
     causal_order,
     find_parameters,
     latents_of,
@@ -78,6 +79,7 @@ __all__ = [
     "VICRegRegularizer",
     "VICRegTerms",
     "Variable",
+    "as_energy",
     "causal_order",
     "confounded_energy",
     "decoders_of",

@@ -184,6 +184,16 @@ class LinearGaussianEnergy(Energy):
         return cast(Mechanism, self._factors[0])
 
     def _parts(self, y: Tensor, x: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+        weight = self.decoder.input_weight
+        if (x is None) != (weight is None):
+            raise EnergyError(
+                "this energy has no x: leave it out."
+                if weight is None
+                else "this energy has an x: give it too."
+            )
+        wanted = len(self.decoder.latent_weight)
+        if y.ndim == 0 or y.shape[-1] != wanted:
+            raise EnergyError(f"y must be [..., {wanted}]; got {list(y.shape)}.")
         return self.latent_precision(), y - self.decoder.at_zero(x, y), self.noise_variance
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.distributions.transforms import ReshapeTransform
 
 from ebm_causal.energies.costs import Cost, Temperature
+from ebm_causal.energies.discrete_costs import CategoricalCost
 from ebm_causal.energies.factors import Factor, Values, called, flattened
 from ebm_causal.energies.scaling import ScaledCost, Weight, Weighted, positive_weight
 from ebm_causal.energies.variables import Variable
@@ -84,7 +85,8 @@ class Mechanism(Factor):
         if wanted is None or not isinstance(self.cost, Cost) or _ends_with(prediction, wanted):
             return prediction
         shape = [size if size is not None else -1 for size in wanted]
-        if prediction.ndim >= len(shape) and _ends_with(prediction, wanted, broadcast=True):
+        spread = not isinstance(self.cost, CategoricalCost)  # one logit for all classes would say nothing
+        if spread and prediction.ndim >= len(shape) and _ends_with(prediction, wanted, broadcast=True):
             return prediction.expand(*prediction.shape[: prediction.ndim - len(shape)], *shape)
         sizes = ", ".join("K" if size is None else str(size) for size in wanted)
         raise EnergyError(

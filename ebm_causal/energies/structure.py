@@ -159,3 +159,18 @@ def _display(factor: Factor, local: str) -> str:
         return re.sub(r"^(function\.)+", "", local)  # once more for each time it was scaled
     shorter = local.replace(".value", "")
     return f"{factor.name}.{shorter}"
+
+
+def as_energy(energy: object) -> Energy:
+    """An energy as it is, a factor as the energy of that factor alone.
+
+    Raises:
+        EnergyError: If it is neither.
+    """
+    if isinstance(energy, Energy):
+        return energy
+    if isinstance(energy, Factor):
+        return Energy([energy])
+    raise EnergyError(
+        f"an energy is made by ec.energy(function, x=1, ...), or is a sum of factors; got {type(energy).__name__}."
+    )

@@ -15,7 +15,8 @@ class Estimate:
         value: One number per row (a scalar where there are no rows).
         standard_error: Of the same shape; zero where exact. On a lattice, a bound by its
             self-check, mostly from far above.
-        method: ``exact``, ``enumeration`` or ``lattice``.
+        method: What was done: ``exact``, ``enumeration``, ``lattice``, ``laplace``, ``importance`` or ``annealed``;
+            with numbers of rows where it was not one for all.
         warnings: What cannot be trusted, in words; empty where all can.
     """
 

@@ -14,7 +14,7 @@ from ebm_causal.errors import ArgumentError, EnergyError
 from ebm_causal.gibbs.annealed import annealed_log_integral
 from ebm_causal.gibbs.estimates import Estimate
 from ebm_causal.gibbs.importance import laplace_log_integral, prior_log_integral, proposed_log_integral
-from ebm_causal.gibbs.judging import judged
+from ebm_causal.gibbs.judging import judged, judged_finite
 from ebm_causal.gibbs.quadrature import LogIntegral, lattice_log_integral
 from ebm_causal.gibbs.restriction import MOST_STATES, Restriction
 from ebm_causal.gibbs.states import count_states, hold, states_of
@@ -58,6 +58,7 @@ def integrate(restriction: Restriction, effort: Effort | None = None) -> Estimat
     _check(effort)
     exact = _exactly(restriction) if effort.method in ("auto", "exact") else None
     if exact is not None:
+        judged_finite(exact.value, restriction)
         return exact
     states = count_states(restriction)
     mixed = states > 1 and not restriction.finite and effort.method != "annealed"

@@ -2,6 +2,8 @@
 
 import warnings
 
+from torch import Tensor
+
 from ebm_causal.errors import ConvergenceError
 from ebm_causal.gibbs.estimates import level_of_caller
 from ebm_causal.gibbs.quadrature import LogIntegral
@@ -36,14 +38,9 @@ def judged(found: LogIntegral, restriction: Restriction, served: str | list[str]
     Raises:
         ConvergenceError: If a row is not finite.
     """
-    over, value = list(restriction.over), found.value.detach()
+    judged_finite(found.value, restriction)
+    over = list(restriction.over)
     by_row = [served] * restriction.rows if isinstance(served, str) else served
-    bad = (~value.isfinite()).nonzero().flatten().tolist()
-    if bad:
-        raise ConvergenceError(
-            f"the integral over {over} is not finite in rows {bad[:5]}: the energy is infinite or NaN "
-            "everywhere there, or it does not grow at infinity."
-        )
     doubtful = (~found.trusted).nonzero().flatten().tolist()
     notes = []
     for method in dict.fromkeys(by_row[row] for row in doubtful):
@@ -55,3 +52,17 @@ def judged(found: LogIntegral, restriction: Restriction, served: str | list[str]
     for note in notes:
         warnings.warn(note, stacklevel=level_of_caller())
     return tuple(notes)
+
+
+def judged_finite(value: Tensor, restriction: Restriction) -> None:
+    """Refuse rows that are not finite.
+
+    Raises:
+        ConvergenceError: If a row is not finite.
+    """
+    bad = (~value.detach().isfinite()).nonzero().flatten().tolist()
+    if bad:
+        raise ConvergenceError(
+            f"the integral over {list(restriction.over)} is not finite in rows {bad[:5]}: the energy is infinite or "
+            "NaN wherever it was evaluated there, its parameters are not finite, or it does not grow at infinity."
+        )

@@ -15,6 +15,7 @@ from ebm_causal.energies import (
     FiniteSupport,
     Temperature,
     Variable,
+    as_energy,
     latents_of,
     like_of,
     regularizers_of,
@@ -127,8 +128,7 @@ class Restriction:
         for start in range(0, self.rows, size):
             part = slice(start, start + size)
             given = {k: v if v.shape[0] == 1 else v[part] for k, v in self.given.items()}
-            rows = min(size, self.rows - start)
-            yield replace(self, given=given, rows=rows, beta=self._beta_of(part))
+            yield replace(self, given=given, rows=min(size, self.rows - start), beta=self._beta_of(part))
 
     def _numbered_blocks(self) -> Iterator[tuple[int, "Restriction"]]:
         """Blocks of rows that are looked at together, with the number of the first row."""
@@ -222,14 +222,14 @@ def restrict(
         EnergyError: If a variable is unknown, in both, in neither, or of the wrong shape, or data are not finite.
         ArgumentError: If beta is not positive.
     """
+    energy = as_energy(energy)
     names, known = as_names(over), energy.variables
     held = by_name({} if given is None else given, [name for name in known if name not in names])
     for name in [*names, *held]:
         if name not in known:
             raise EnergyError(f"unknown variable {name!r}; the energy's variables are {list(known)}.")
-    both = sorted(set(names) & set(held))
-    if both:
-        raise EnergyError(f"{both[0]!r} stands in both over and given.")
+    for name in sorted(set(names) & set(held)):
+        raise EnergyError(f"{name!r} stands in both over and given.")
     missing = [name for name in known if name not in names and name not in held]
     if missing:
         raise EnergyError(f"{missing[0]!r} is neither in over nor in given; put it into one of them.")

@@ -100,7 +100,7 @@ def sample(
 ) -> Posterior:
     r"""Draw from :math:`p(z \mid \text{given}) \propto e^{-\beta E}`, every row at once.
 
-    Independent stratified draws from a lattice that is adapted to each row, for one or two real
+    Independent stratified draws from a lattice that is adapted to each row, for one to three real
     dimensions, and exact draws for finite variables: no chain that could miss a mode. A lattice that does
     not pass its self-check, as where the density cannot be normalized, is warned about.
 
