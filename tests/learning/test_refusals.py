@@ -32,7 +32,7 @@ def test_data_of_a_latent():
 
 
 def test_no_rows():
-    with pytest.raises(EnergyError, match="a fit needs data: got no rows"):
+    with pytest.raises(EnergyError, match="'y' has no rows: give at least one"):
         ec.fit(linear(), {"y": Y[:0]})
 
 
