@@ -2,8 +2,8 @@ r"""Annealed importance sampling with resampling, there and back: the log integr
 
 A pilot finds the rungs of a path from a base to the target, by steps that hold the effective size, and what moves
 serve at each. Then a population is carried along it, and moves at each rung until it has forgotten where it was,
-and is carried back. The way there is low where it misses mass, the way back is high: where they
-disagree, neither can be trusted.
+and is carried back. The way there is low where it misses mass, the way back is high if it starts from the
+target's own draws: where they disagree, or the population still widens at its target, neither can be trusted.
 """
 
 import math
