@@ -183,7 +183,9 @@ def test_the_gradient_is_the_posterior_mean(method):
     precision = 1 + float(theta.detach())
     mean = y.detach() / precision
     draws = {"laplace": 4096, "importance": 4096, "annealed": 1024}.get(method, math.inf)
-    error = 5 * math.sqrt(2 / draws) + 1e-8  # in standard deviations; weights and rungs cost up to half the draws
+    error = (
+        5 * math.sqrt(2 / draws) + 1e-8
+    )  # in standard deviations; weights and rungs cost up to half the draws
     torch.testing.assert_close(in_y, y.detach() - mean, rtol=0, atol=error * precision**-0.5)
     second = 0.5 * float((mean**2).sum() + 2 / precision)
     spread = math.sqrt(1 / precision**2 + float((mean**2).sum()) / precision)  # sd of |z|^2 / 2
