@@ -4,11 +4,15 @@ from ebm_causal.sampling.adapting import adapt_lattice, coarse_points, lay_latti
 from ebm_causal.sampling.annealed_search import search_annealed
 from ebm_causal.sampling.annealing import Annealed, anneal
 from ebm_causal.sampling.coordinate_search import search_coordinates
+from ebm_causal.sampling.diagnostics import Mixing, mixing
 from ebm_causal.sampling.directions import PointEnergy, curvatures, slopes
 from ebm_causal.sampling.evolution import search_evolving
-from ebm_causal.sampling.hmc import hmc_init, hmc_step
+from ebm_causal.sampling.hmc import hmc_step
+from ebm_causal.sampling.kernels import Info, State, begin
 from ebm_causal.sampling.ladders import effective_share, next_beta
+from ebm_causal.sampling.langevin import langevin_step
 from ebm_causal.sampling.lattice import Lattice, RowEnergy, joined, weighed
+from ebm_causal.sampling.mala import mala_step
 from ebm_causal.sampling.minimizers import Certificate, Minima, certify, judge, minimize_rows
 from ebm_causal.sampling.mixtures import Mixture, mixture_around
 from ebm_causal.sampling.pareto import pareto_k
@@ -28,15 +32,19 @@ __all__ = [
     "Annealed",
     "Certificate",
     "Chains",
+    "Info",
     "Lattice",
     "LogMean",
     "Minima",
+    "Mixing",
     "Mixture",
     "Path",
     "PointEnergy",
     "RowEnergy",
+    "State",
     "adapt_lattice",
     "anneal",
+    "begin",
     "certify",
     "check_schedule",
     "coarse_points",
@@ -46,14 +54,16 @@ __all__ = [
     "diffusion_schedule",
     "effective_share",
     "geometric_schedule",
-    "hmc_init",
     "hmc_step",
     "joined",
     "judge",
+    "langevin_step",
     "lay_lattices",
     "linear_schedule",
     "log_mean_weight",
+    "mala_step",
     "minimize_rows",
+    "mixing",
     "mixture_around",
     "next_beta",
     "pareto_k",

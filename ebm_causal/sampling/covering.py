@@ -33,6 +33,7 @@ SLACK = 4.0  # a prediction further off than this, where it matters, is not beli
 AT_ONCE = 65_536  # points that are evaluated at once: activations of a small network stay in cache
 ALIKE = 0.85  # rows with at least this share of the most points are evaluated together
 CAUTION = 10.0  # times the imbalances' estimate: transforms of several modes oscillate
+QUIET = 1e-9  # an imbalance that is rounding
 LARGEST = 3_000_000  # cells of a dense grid
 
 
@@ -75,6 +76,7 @@ class Chunk:
         coarse: Along which axes the step was too large, ``[rows, dim]``.
         whole: Whether nothing that matters was left out.
         slots: For each point, its place in the cover's list.
+        rough: Whether the masses fall off as at a kink or a wall, so that the self-check tells nothing.
     """
 
     index: Tensor
@@ -82,6 +84,7 @@ class Chunk:
     coarse: Tensor
     whole: Tensor
     slots: Tensor
+    rough: Tensor
 
 
 def evaluate(found: Cover, energy: Rows, allowed: tuple[float, float], drop: float) -> Iterator[Chunk]:
@@ -96,24 +99,35 @@ def evaluate(found: Cover, energy: Rows, allowed: tuple[float, float], drop: flo
     look, dim = found.look, found.look.dim
     frame = look.cell / torch.tensor(found.sizes).to(look.cell)
     sites = sites_of(found, energy)
-    starts = found.counts.cumsum(0) - found.counts
-    for index in _groups(found.counts, energy.divisible):
-        counts = found.counts[index, None]
-        ranks = torch.arange(int(counts.max()), device=counts.device)
-        valid = (ranks < counts).T
-        slots = starts[index, None] + torch.where(ranks < counts, ranks, 0)
+    for index in grouped(found.counts, energy.divisible):
+        slots, valid = slots_of(found.counts, index)
         points, energies = sites.evaluated(slots, index, energy)
+        walled = (energies.isinf() & valid).any(0)
         if not bool(valid.all()):
             energies = torch.where(valid, energies, math.inf)
         lattice = weighed(points, energies, frame[index])
-        halves, thirds = imbalances(sites.codes_at(slots), lattice.masses.T, dim)
+        halves, thirds, sixths = imbalances(sites.codes_at(slots), lattice.masses.T, dim)
         coarse = (halves > allowed[0]) | (thirds > allowed[1])
         error = error_of(halves, thirds, allowed)
         whole = _complete(energies, taken(found.predicted, slots), drop)
         yield Chunk(
             index=index, slots=torch.where(valid, slots.T, -1), coarse=coarse, whole=whole,
+            rough=walled | rough(halves, thirds, sixths),
             lattice=replace(lattice, error=error, resolved=whole & ~coarse.any(-1) & (not found.blind)),
         )  # fmt: skip
+
+
+def slots_of(counts: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
+    """Places in a list sorted by row of the points of some rows, ``[rows, points]``, and which are no repetitions."""
+    many, starts = counts[index, None], (counts.cumsum(0) - counts)[index, None]
+    ranks = torch.arange(int(many.max()), device=counts.device)
+    return starts + torch.where(ranks < many, ranks, 0), (ranks < many).T
+
+
+def rough(halves: Tensor, thirds: Tensor, sixths: Tensor) -> Tensor:
+    """Whether imbalances fall off slower than geometrically, as at kinks and walls, per row."""
+    slow = (halves > thirds**1.5) & (halves > QUIET)
+    return slow.any(-1)
 
 
 def error_of(halves: Tensor, thirds: Tensor, allowed: tuple[float, float]) -> Tensor:
@@ -132,8 +146,8 @@ def _complete(energies: Tensor, predicted: Tensor, drop: float) -> Tensor:
     return ~outer.any(0)
 
 
-def imbalances(codes: Tensor, masses: Tensor, dim: int) -> tuple[Tensor, Tensor]:
-    """The masses' Fourier transform at halves and thirds of the lattice's frequencies, ``[rows, dim]`` each.
+def imbalances(codes: Tensor, masses: Tensor, dim: int) -> tuple[Tensor, Tensor, Tensor]:
+    """The masses' Fourier transform at halves, thirds and sixths of the lattice's frequencies, ``[rows, dim]`` each.
 
     The largest modulus of those that have a part along the axis.
 
@@ -146,8 +160,8 @@ def imbalances(codes: Tensor, masses: Tensor, dim: int) -> tuple[Tensor, Tensor]
     bins = (codes + size * torch.arange(many, device=codes.device)[:, None]).reshape(-1)
     shares = torch.bincount(bins, weights=masses.reshape(-1), minlength=many * size).reshape(many, *[6] * dim)
     waves = torch.fft.fftn(shares, dim=axes).abs().to(masses.dtype)
-    halves, thirds = (waves[(slice(None), *[slice(None, None, every)] * dim)] for every in (3, 2))
-    return _largest(halves), _largest(thirds)
+    halves, thirds, sixths = (waves[(slice(None), *[slice(None, None, every)] * dim)] for every in (3, 2, 1))
+    return _largest(halves), _largest(thirds), _largest(sixths)
 
 
 def _largest(waves: Tensor) -> Tensor:
@@ -156,7 +170,7 @@ def _largest(waves: Tensor) -> Tensor:
     return torch.stack(parts, -1)
 
 
-def _groups(counts: Tensor, divisible: bool) -> Iterator[Tensor]:
+def grouped(counts: Tensor, divisible: bool) -> Iterator[Tensor]:
     """Rows of about as many points, so many that they are evaluated at once."""
     order = counts.argsort(descending=True, stable=True)
     if not divisible:

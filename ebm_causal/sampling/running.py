@@ -7,7 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ebm_causal.sampling.hmc import Potential, hmc_init, hmc_step
+from ebm_causal.sampling.hmc import hmc_step
+from ebm_causal.sampling.kernels import Potential, begin
 
 TARGET = 0.8
 
@@ -53,7 +54,7 @@ def run_chains(
         Hoffman and Gelman (2014), The No-U-Turn sampler, section 3.2 (dual averaging).
     """
     warmup, draws = counts
-    state, averaging, kept, infos = hmc_init(potential, start), _Averaging(0.8), [], []
+    state, averaging, kept, infos = begin(potential, start), _Averaging(0.8), [], []
     for iteration in range(warmup + draws):
         warming = iteration < warmup
         size = averaging.current if warming else averaging.settled

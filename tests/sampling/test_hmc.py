@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from ebm_causal.sampling import hmc_init, hmc_step, run_chains
+from ebm_causal.sampling import begin, hmc_step, run_chains
 
 F64 = torch.float64
 
@@ -48,7 +48,7 @@ def test_the_same_seed_gives_the_same_chains():
 
 def test_a_small_step_conserves_the_energy():
     generator = torch.Generator().manual_seed(0)
-    state = hmc_init(quartic, torch.full((50, 1), 0.5, dtype=F64))
+    state = begin(quartic, torch.full((50, 1), 0.5, dtype=F64))
     _, info = hmc_step(state, quartic, 1e-3, 20, generator)
     assert info.acceptance.min().item() > 0.999
 
@@ -60,7 +60,7 @@ def test_proposals_that_are_not_finite_are_rejected_and_counted():
         return torch.where(beyond, torch.nan, value), torch.where(beyond[:, None], torch.nan, gradient)
 
     generator = torch.Generator().manual_seed(0)
-    state = hmc_init(cliff, torch.zeros(200, 1, dtype=F64))
+    state = begin(cliff, torch.zeros(200, 1, dtype=F64))
     after, info = hmc_step(state, cliff, 0.5, 3, generator)
     assert 0 < int(info.divergent.sum()) < 200
     assert bool((~info.accepted[info.divergent]).all())
