@@ -17,6 +17,7 @@ from ebm_causal.sampling.minimizers import Certificate, Minima, certify, judge, 
 from ebm_causal.sampling.mixtures import Mixture, mixture_around
 from ebm_causal.sampling.pareto import pareto_k
 from ebm_causal.sampling.paths import Path
+from ebm_causal.sampling.pooled import Frame, PooledChains, run_pooled
 from ebm_causal.sampling.running import Chains, run_chains
 from ebm_causal.sampling.schedules import (
     check_schedule,
@@ -32,6 +33,7 @@ __all__ = [
     "Annealed",
     "Certificate",
     "Chains",
+    "Frame",
     "Info",
     "Lattice",
     "LogMean",
@@ -40,6 +42,7 @@ __all__ = [
     "Mixture",
     "Path",
     "PointEnergy",
+    "PooledChains",
     "RowEnergy",
     "State",
     "adapt_lattice",
@@ -68,6 +71,7 @@ __all__ = [
     "next_beta",
     "pareto_k",
     "run_chains",
+    "run_pooled",
     "search_annealed",
     "search_coordinates",
     "search_evolving",
