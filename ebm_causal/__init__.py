@@ -47,7 +47,7 @@ if TYPE_CHECKING:  # what __getattr__ gives, as type checkers see it
     )
     from ebm_causal.graph import CausalGraph, identify
     from ebm_causal.inference import Posterior, sample
-    from ebm_causal.intervention import adjust, confounding_gap, do, interventional, observational
+    from ebm_causal.intervention import adjust, confounding_gap, counterfactual, do, interventional, observational
     from ebm_causal.learning import Fit, fit
     from ebm_causal.sensitivity import (
         LinearSensitivity,
@@ -56,6 +56,7 @@ if TYPE_CHECKING:  # what __getattr__ gives, as type checkers see it
         marginal_sensitivity,
         no_assumption_bounds,
         omitted_variable_bias,
+        rosenbaum_bounds,
     )
     from ebm_causal.uncertainty import fisher_information, propagate_variance
 
@@ -72,11 +73,11 @@ _NAMES = {
     "gibbs": ("free_energy", "log_partition", "thermodynamics", "GibbsDensity", "pyro_model", "minimize"),
     "inference": ("sample", "Posterior"),
     "learning": ("fit", "Fit"),
-    "intervention": ("do", "interventional", "observational", "confounding_gap", "adjust"),
+    "intervention": ("do", "interventional", "observational", "confounding_gap", "counterfactual", "adjust"),
     "uncertainty": ("propagate_variance", "fisher_information"),
     "sensitivity": (
         *("LinearSensitivity", "omitted_variable_bias", "OmittedVariableBias"),
-        *("e_value", "marginal_sensitivity", "no_assumption_bounds"),
+        *("e_value", "marginal_sensitivity", "rosenbaum_bounds", "no_assumption_bounds"),
     ),
     "findings": ("Findings",),
     "analysis": ("analyze",),
@@ -124,6 +125,7 @@ __all__ = [  # noqa: RUF022 -- in the order in which data meets them
     "interventional",
     "observational",
     "confounding_gap",
+    "counterfactual",
     "adjust",
     "propagate_variance",
     "fisher_information",
@@ -132,6 +134,7 @@ __all__ = [  # noqa: RUF022 -- in the order in which data meets them
     "OmittedVariableBias",
     "e_value",
     "marginal_sensitivity",
+    "rosenbaum_bounds",
     "no_assumption_bounds",
     "Findings",
     "analyze",

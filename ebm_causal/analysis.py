@@ -15,7 +15,6 @@ from ebm_causal.findings import (
     diagnostics_section,
     effects_section,
     fisher_section,
-    fit_hidden,
     identification_section,
     implied_section,
     question_section,
@@ -27,7 +26,7 @@ from ebm_causal.findings import (
     verdict_section,
 )
 from ebm_causal.graph import CausalGraph
-from ebm_causal.sensitivity import omitted_variable_bias
+from ebm_causal.sensitivity import fit_hidden, omitted_variable_bias
 from ebm_causal.threads import one_thread
 
 FEWEST_ROWS = 20

@@ -4,7 +4,7 @@ from ebm_causal.findings.closing import diagnostics_section, reproduce_section, 
 from ebm_causal.findings.doubts import refutations_section, sensitivity_section
 from ebm_causal.findings.estimates import adjusted_estimates, effects_section
 from ebm_causal.findings.findings import Findings
-from ebm_causal.findings.hidden import Hidden, fit_hidden, implied_section
+from ebm_causal.findings.hidden import implied_section
 from ebm_causal.findings.informed import fisher_section, variance_section
 from ebm_causal.findings.plain import as_plain
 from ebm_causal.findings.question import (
@@ -17,7 +17,6 @@ from ebm_causal.findings.seeing import seeing_section
 
 __all__ = [
     "Findings",
-    "Hidden",
     "adjusted_estimates",
     "as_plain",
     "assumed_graph",
@@ -25,7 +24,6 @@ __all__ = [
     "diagnostics_section",
     "effects_section",
     "fisher_section",
-    "fit_hidden",
     "identification_section",
     "implied_section",
     "question_section",

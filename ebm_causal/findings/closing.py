@@ -12,8 +12,8 @@ from torch import Tensor
 
 from ebm_causal.data import CausalTable
 from ebm_causal.findings.estimates import holds_zero, on_side
-from ebm_causal.findings.hidden import Hidden
 from ebm_causal.findings.plain import amount
+from ebm_causal.sensitivity import Hidden
 
 SMALL = 0.05
 THRESHOLD = (

@@ -7,8 +7,8 @@ from scipy.special import ndtri
 
 from ebm_causal.data import CausalTable, Experiment
 from ebm_causal.errors import ArgumentError, OverlapError, TableError
-from ebm_causal.findings.hidden import Hidden
 from ebm_causal.intervention import Effect, adjust
+from ebm_causal.sensitivity import Hidden
 
 LABELS = {
     "naive": "difference of means",

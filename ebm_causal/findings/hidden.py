@@ -1,113 +1,14 @@
-"""The hidden confounder of a table: its prior, its energy, its fits, and what these imply (part 4)."""
+"""Part 4: the confounding that the fitted energy of a table implies."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
-import numpy as np
 import torch
-from scipy.special import logit
-from torch import Tensor
 
-from ebm_causal.data import CausalTable, StandardizedTable
-from ebm_causal.energies import Energy, Strength, Tail, confounded_energy, decoders_of
-from ebm_causal.errors import OverlapError
+from ebm_causal.data import CausalTable
+from ebm_causal.energies import decoders_of
 from ebm_causal.findings.plain import spread
-from ebm_causal.findings.tails import outcome_tail
-from ebm_causal.intervention import propensity, regress
-from ebm_causal.learning import (
-    HELD,
-    ConfoundedFits,
-    Fit,
-    StrengthPrior,
-    average_effect,
-    fit,
-    fit_over_strengths,
-    index_strength,
-    residual_variance,
-    treatment_covariance,
-)
-from ebm_causal.sensitivity import LinearSensitivity, OmittedVariableBias
-
-WIDE = 60  # covariate columns beyond which two scores stand for them
-WEAKEST, STRONGEST, UNKNOWN = 0.01, 0.5, 0.1  # prior means of a partial R^2
-DRAWS = 32  # strengths from the prior; half as many on a lattice of two dimensions
-Progress = Callable[[float, str], None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hidden:
-    """A table's latent energy, fitted at many strengths.
-
-    Attributes:
-        standardized: The table on the scale of the fits.
-        covariates: The covariate columns that the energy sees, ``[rows, columns]``.
-        names: Their names.
-        sources: The covariate of each.
-        fits: The fits.
-        tail: ``heavy`` where the outcome has a Student-t cost.
-        least_squares: The regression's estimate and standard error, on the scale of the fits.
-        notes: What was decided on the way, in words.
-    """
-
-    standardized: StandardizedTable
-    covariates: Tensor
-    names: tuple[str, ...]
-    sources: tuple[str, ...]
-    fits: ConfoundedFits
-    tail: Tail
-    least_squares: tuple[float, float]
-    notes: tuple[str, ...]
-
-    @property
-    def fit(self) -> Fit:
-        """The fit at the median strengths."""
-        return self.fits.fit
-
-
-def fit_hidden(
-    table: CausalTable,
-    omitted: OmittedVariableBias,
-    *,
-    latent_dim: int,
-    method: Literal["svi", "mcmc"],
-    seed: int,
-    strength: tuple[float, float] | None,
-    strengths: int | None,
-    progress: Progress,
-) -> Hidden:
-    """Build the latent energy of a table, fit it at the median strengths, then over their prior."""
-    prior = _prior(table, omitted, latent_dim, strength)
-    standardized = table.standardized()
-    covariates, names, sources, compressed = _columns(table, standardized)
-    data = {"t": standardized.treatment, "y": standardized.outcome} | ({"w": covariates} if names else {})
-    unit = standardized.effect_in_units(1.0)
-    least_squares = omitted.estimate / unit, omitted.standard_error / unit
-
-    def energy(tail: Tail, held: Strength) -> Energy:
-        return confounded_energy(
-            covariates.shape[1], binary_treatment=table.treatment_kind == "binary", tail=tail, strength=held,
-            binary_outcome=table.outcome_kind == "binary", latent_dim=latent_dim,
-        )  # fmt: skip
-
-    def student_effect() -> float:
-        found = fit(energy("heavy", Strength(treatment=0.0, outcome=0.0)), data, method="map", fixed=HELD)
-        return float(average_effect(found.energy, found.data).detach())
-
-    tail, tail_note = outcome_tail(table, least_squares, student_effect)
-    base = fit(
-        energy(tail, prior.median(omitted.estimate)), data, method=method, fixed=HELD, seed=seed,
-        progress=lambda share, what: progress(0.3 * share, f"fitting the latent energy: {what}"),
-    )  # fmt: skip
-    draws = strengths or (DRAWS if latent_dim == 1 else DRAWS // 2)
-    fits = fit_over_strengths(
-        base, prior, draws=draws, seed=seed, progress=lambda share, what: progress(0.3 + 0.7 * share, what)
-    )
-    notes = tuple(note for note in (tail_note, compressed) if note)
-    return Hidden(
-        standardized=standardized, covariates=covariates, names=names, sources=sources, fits=fits, tail=tail,
-        least_squares=least_squares, notes=notes,
-    )  # fmt: skip
+from ebm_causal.learning import residual_variance, treatment_covariance
+from ebm_causal.sensitivity import Hidden, LinearSensitivity, OmittedVariableBias, strongest_covariate
 
 
 def implied_section(hidden: Hidden, table: CausalTable, omitted: OmittedVariableBias) -> dict[str, Any]:
@@ -189,62 +90,3 @@ def linear_sensitivity(hidden: Hidden) -> LinearSensitivity:
         alpha_x=0.0, alpha_z=alpha, beta_x=0.0, beta_z=beta, beta_y=0.0, delta=delta,
         latent_variance=1.0, decoder_noise_variance=residual - alpha**2,
     )  # fmt: skip
-
-
-def _prior(
-    table: CausalTable, omitted: OmittedVariableBias, latent_dim: int, strength: tuple[float, float] | None
-) -> StrengthPrior:
-    if strength is not None:
-        return StrengthPrior(treatment=strength[0], outcome=strength[1], latent_dim=latent_dim)
-    strongest = strongest_covariate(omitted)
-    if strongest is None:
-        source = f"{UNKNOWN}, there being no covariate to compare with"
-        return StrengthPrior(treatment=UNKNOWN, outcome=UNKNOWN, latent_dim=latent_dim, source=source)
-    toward, on = strongest
-    if table.treatment_kind == "binary":
-        left = regress(table, table.design).treatment ** 2
-        toward = index_strength(_chances(table), float(left.mean()), toward, most=STRONGEST)
-    source = f"as the strongest observed covariate on either side, but within {WEAKEST} and {STRONGEST}"
-    toward, on = (min(max(value, WEAKEST), STRONGEST) for value in (toward, on))
-    return StrengthPrior(treatment=toward, outcome=on, latent_dim=latent_dim, source=source)
-
-
-def strongest_covariate(omitted: OmittedVariableBias) -> tuple[float, float] | None:
-    """The largest partial R^2 of a covariate with treatment and with outcome; 1 where it is too strong to bound."""
-    once = [row for row in omitted.bounds_records() if row["multiple"] == 1]
-    if not once:
-        return None
-    toward, on = (
-        [1.0 if row[key] is None else row[key] for row in once] for key in ("r2_treatment", "r2_outcome")
-    )
-    return max(toward), max(on)
-
-
-def _chances(table: CausalTable) -> np.ndarray | None:
-    """The propensities; None where levels with one arm alone leave none."""
-    try:
-        return propensity(table).values
-    except OverlapError:
-        return None
-
-
-def _columns(
-    table: CausalTable, standardized: StandardizedTable
-) -> tuple[Tensor, tuple[str, ...], tuple[str, ...], str]:
-    design, treatment = table.design, table.treatment_values
-    chance = _chances(table) if table.treatment_kind == "binary" else None
-    if design.columns <= WIDE and (chance is not None or table.treatment_kind == "continuous"):
-        return standardized.covariates, design.names, design.sources, ""
-    toward = treatment - design.residualize(treatment) if chance is None else logit(chance)
-    on = (
-        table.outcome_values
-        - design.residualize(np.column_stack([table.treatment_values, table.outcome_values]))[:, 1]
-    )
-    scores = np.column_stack([toward, on])
-    scores = (scores - scores.mean(0)) / scores.std(0)
-    note = (
-        f"In the latent energy two scores stand for the {design.columns} covariate columns: what they predict of "
-        "the treatment, and of the outcome. Exact for linear mechanisms."
-    )
-    names = ("score of the treatment", "score of the outcome")
-    return torch.from_numpy(scores), names, names, note

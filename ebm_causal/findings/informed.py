@@ -9,9 +9,9 @@ from torch import Tensor
 
 from ebm_causal.data import CausalTable
 from ebm_causal.energies import BernoulliCost, Energy, StudentTCost, decoders_of, mechanisms_of
-from ebm_causal.findings.hidden import Hidden
 from ebm_causal.findings.linear_twin import linear_twin
 from ebm_causal.findings.question import latent_name
+from ebm_causal.sensitivity import Hidden
 from ebm_causal.uncertainty import FisherInformation, fisher_information, propagate_variance
 
 LATENT_DRAWS = 8

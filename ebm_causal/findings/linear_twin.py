@@ -5,7 +5,7 @@ import torch
 
 from ebm_causal.energies import Energy, Strength, confounded_energy, decoders_of, strengths_of
 from ebm_causal.errors import EnergyError
-from ebm_causal.findings.hidden import Hidden
+from ebm_causal.sensitivity import Hidden
 
 
 def linear_twin(hidden: Hidden) -> Energy:

@@ -6,8 +6,8 @@ from typing import Any
 import torch
 
 from ebm_causal.data import CausalTable
-from ebm_causal.findings.hidden import Hidden
 from ebm_causal.intervention import Draws, interventional, observational
+from ebm_causal.sensitivity import Hidden
 
 DRAWS = 40_000
 ROUNDING = 1e-9  # relative: a linear effect has no Monte Carlo error but this

@@ -1,23 +1,32 @@
 """How strong something hidden would have to be to change the answer."""
 
 from ebm_causal.sensitivity.benchmarks import omitted_variable_bias
+from ebm_causal.sensitivity.calibration import calibrated_prior, strongest_covariate
 from ebm_causal.sensitivity.e_values import EValue, e_value, e_value_of_difference, e_value_of_effect
+from ebm_causal.sensitivity.hidden_confounder import Hidden, fit_hidden
 from ebm_causal.sensitivity.linear import LinearSensitivity
 from ebm_causal.sensitivity.marginal import MarginalSensitivity, marginal_sensitivity
+from ebm_causal.sensitivity.matched_pairs import RosenbaumBounds, rosenbaum_bounds
 from ebm_causal.sensitivity.no_assumption import NoAssumptionBounds, no_assumption_bounds
 from ebm_causal.sensitivity.omitted_variable import Contour, OmittedVariableBias
 
 __all__ = [
     "Contour",
     "EValue",
+    "Hidden",
     "LinearSensitivity",
     "MarginalSensitivity",
     "NoAssumptionBounds",
     "OmittedVariableBias",
+    "RosenbaumBounds",
+    "calibrated_prior",
     "e_value",
     "e_value_of_difference",
     "e_value_of_effect",
+    "fit_hidden",
     "marginal_sensitivity",
     "no_assumption_bounds",
     "omitted_variable_bias",
+    "rosenbaum_bounds",
+    "strongest_covariate",
 ]
