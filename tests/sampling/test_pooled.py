@@ -42,7 +42,7 @@ def test_a_stretched_normal_has_its_covariance_from_a_frame_that_knows_nothing(d
     covariance = tilted(6) if dense is None else scales.square().diag()
     generator = torch.Generator().manual_seed(0)
     start = 0.1 * torch.randn(16, 6, generator=generator, dtype=F64)
-    chains = run_pooled(normal(covariance), start, (400, 500), generator, frame=plain_frame(6, dense))
+    chains = run_pooled(normal(covariance), start, (300, 200), generator, frame=plain_frame(6, dense))
     mixed = mixing(chains.draws)
     assert mixed.r_hat.max().item() < 1.02
     assert mixed.ess_bulk.min().item() > 1000
@@ -72,8 +72,8 @@ def test_two_wells_do_not_stretch_the_frame():
 
     generator = torch.Generator().manual_seed(0)
     start = torch.tensor([-1.0, 1.0] * 8, dtype=F64)[:, None].expand(-1, 2).clone()
-    chains = run_pooled(potential, start, (200, 300), generator, frame=plain_frame(2))
-    assert chains.draws[::2].std(1).mean().item() == pytest.approx(0.05, rel=0.1)
+    chains = run_pooled(potential, start, (100, 100), generator, frame=plain_frame(2))
+    assert chains.draws[::2].std(1).mean().item() == pytest.approx(0.05, rel=0.15)
     assert mixing(chains.draws).r_hat.max().item() > 1.5
 
 
@@ -93,14 +93,15 @@ def test_the_seed_decides():
 
 
 def test_proposals_beyond_a_wall_are_counted_and_refused():
-    """A half normal: what lies below zero has no density."""
+    """A normal cut at -2: what lies below has no density. Its mean is phi(2) / Phi(2)."""
 
     def potential(x):
-        inside = x[..., 0] > 0
+        inside = x[..., 0] > -2
         return torch.where(inside, 0.5 * (x**2).sum(-1), math.inf), torch.where(inside[:, None], x, math.nan)
 
     generator = torch.Generator().manual_seed(0)
-    chains = run_pooled(potential, torch.ones(8, 1, dtype=F64), (200, 2000), generator, frame=plain_frame(1))
+    chains = run_pooled(potential, torch.ones(32, 1, dtype=F64), (100, 300), generator, frame=plain_frame(1))
     assert int(chains.non_finite.sum()) > 0
-    assert bool((chains.draws > 0).all())
-    assert chains.draws.mean().item() == pytest.approx(math.sqrt(2 / math.pi), abs=0.05)
+    assert bool((chains.draws > -2).all())
+    error = 1 / math.sqrt(mixing(chains.draws).ess_bulk.item())
+    assert chains.draws.mean().item() == pytest.approx(0.05524786, abs=5 * error)
