@@ -45,6 +45,9 @@ PICTURES = {
         ax=ax,
     ),
     "shares": lambda ax=None: figures.shares_picture(NASTY, [0.6, 0.5, -0.2, 0.05, 0.03, 0.02], ax),
+    "waterfall": lambda ax=None: figures.waterfall_picture(
+        NASTY, [0.6, 0.5, -0.2, 0.05, 0.03, 0.02], ax, label=NASTY[0]
+    ),
 }
 
 

@@ -2,7 +2,14 @@
 
 from ebm_causal.calculus.curvature import hessian, inverse_or_none, spectrum
 from ebm_causal.calculus.differences import differentiate
-from ebm_causal.calculus.jacobians import batched_jacobian
+from ebm_causal.calculus.jacobians import (
+    RowFunction,
+    Taylor,
+    batched_jacobian,
+    parameter_jacobian,
+    rows_without_slope,
+    taylor,
+)
 from ebm_causal.calculus.lagrangian import Backpropagation, Residuals, backpropagate, stationarity_residuals
 from ebm_causal.calculus.mechanics import Motion, euler_lagrange
 
@@ -10,12 +17,17 @@ __all__ = [
     "Backpropagation",
     "Motion",
     "Residuals",
+    "RowFunction",
+    "Taylor",
     "backpropagate",
     "batched_jacobian",
     "differentiate",
     "euler_lagrange",
     "hessian",
     "inverse_or_none",
+    "parameter_jacobian",
+    "rows_without_slope",
     "spectrum",
     "stationarity_residuals",
+    "taylor",
 ]

@@ -1,14 +1,33 @@
-"""First derivatives of batched functions."""
+"""Derivatives of batched functions, and whether they are the slopes of what is computed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from ebm_causal.errors import ArgumentError
 
+RowFunction = Callable[[Tensor], Tensor]
 
-def batched_jacobian(function: Callable[[Tensor], Tensor], points: Tensor) -> tuple[Tensor, Tensor]:
+
+class Taylor(NamedTuple):
+    """A function of rows near a point: value, slopes, and curvatures where asked for.
+
+    Attributes:
+        value: ``[*batch, m]``.
+        jacobian: ``[*batch, m, n]``.
+        hessian: ``[*batch, m, n, n]``, or None.
+        bend: The slope of the trace of hessian times covariance, ``[*batch, m, n]``, or None.
+    """
+
+    value: Tensor
+    jacobian: Tensor
+    hessian: Tensor | None = None
+    bend: Tensor | None = None
+
+
+def batched_jacobian(function: RowFunction, points: Tensor) -> tuple[Tensor, Tensor]:
     """Value and Jacobian of a function of rows, by one backward pass per output.
 
     Holds where rows do not mix: output ``[..., m]`` of a row depends on that row of ``points [..., n]`` alone.
@@ -29,16 +48,133 @@ def batched_jacobian(function: Callable[[Tensor], Tensor], points: Tensor) -> tu
         tensor([[[2., 0.],
                  [0., 4.]]])
     """
+    found = taylor(function, points)
+    return found.value, found.jacobian
+
+
+def taylor(function: RowFunction, points: Tensor, order: int = 1, covariance: Tensor | None = None) -> Taylor:
+    r"""Value and derivatives of a function of rows, also under an outer ``no_grad``.
+
+    One backward pass per output for the slopes, and one per output and input for the second derivatives. Of the
+    third ones only the contraction :math:`\sum_{bc}T_{abc}\Sigma_{bc}` with a covariance is found, which is the
+    slope of :math:`\mathrm{tr}(H\Sigma)`: one pass per output.
+
+    Args:
+        function: Maps ``[*batch, n]`` to ``[*batch, m]``, row by row.
+        points: Where.
+        order: 1, 2 or 3.
+        covariance: For order 3, ``[n, n]`` or ``[*batch, n, n]``.
+
+    Returns:
+        The derivatives, detached.
+
+    Raises:
+        ArgumentError: If the output has another batch than the input, or does not depend on it.
+    """
     with torch.enable_grad():
         inputs = points.detach().requires_grad_()
-        value = function(inputs)
-        if value.shape[:-1] != points.shape[:-1]:
-            raise ArgumentError(
-                f"the function must map [*batch, n] to [*batch, m]; it maps {list(points.shape)} to "
-                f"{list(value.shape)}."
-            )
-        if not value.requires_grad:
-            raise ArgumentError("the function's output does not depend on its input by differentiable steps.")
-        outputs = range(value.shape[-1])
-        rows = [torch.autograd.grad(value[..., i].sum(), inputs, retain_graph=True)[0] for i in outputs]
-    return value.detach(), torch.stack(rows, -2)
+        value = _checked(function(inputs), points)
+        slopes = [_slope(value[..., i], inputs, order > 1) for i in range(value.shape[-1])]
+        hessian = bend = None
+        if order > 1:
+            rows = [[_slope(entry, inputs, order > 2) for entry in slope.unbind(-1)] for slope in slopes]
+            hessian = torch.stack([torch.stack(row, -2) for row in rows], -3)
+        if order > 2 and hessian is not None and covariance is not None:
+            traces = (hessian * covariance[..., None, :, :]).sum((-2, -1))
+            bend = torch.stack([_slope(trace, inputs, False) for trace in traces.unbind(-1)], -2)
+    detached = [None if part is None else part.detach() for part in (hessian, bend)]
+    return Taylor(value.detach(), torch.stack(slopes, -2).detach(), *detached)
+
+
+def parameter_jacobian(value: Tensor, parameters: Sequence[Tensor]) -> Tensor:
+    r"""The Jacobian ``[*value, parameters]`` of many values in few parameters.
+
+    One pair of backward passes per parameter coordinate: the vector-Jacobian product :math:`v'J` is linear
+    in v, so its own derivative in direction u is :math:`Ju`.
+
+    Args:
+        value: Values with a graph.
+        parameters: What they depend on, flattened in this order.
+
+    Returns:
+        The Jacobian, detached; zeros for a parameter that is not used.
+    """
+    probe = torch.zeros_like(value, requires_grad=True)
+    products = torch.autograd.grad(value, list(parameters), probe, create_graph=True, allow_unused=True)
+    columns = []
+    for product, parameter in zip(products, parameters, strict=True):
+        if product is None or not product.requires_grad:
+            columns += [torch.zeros_like(value)] * parameter.numel()
+            continue
+        for entry in product.reshape(-1):
+            (column,) = torch.autograd.grad(entry, probe, retain_graph=True)
+            columns.append(column)
+    return torch.stack(columns, -1).detach()
+
+
+def rows_without_slope(
+    function: RowFunction, points: Tensor, found: tuple[Tensor, Tensor], root: Tensor
+) -> list[int]:
+    """Rows in which a function has a kink, or autograd's derivative is not its slope.
+
+    Two evaluations a small step to both sides, in one random direction: the difference must be the derivative's
+    (a step that was detached, rounded or drawn is found so), and must not turn at the point (a kink). What
+    disagrees there is looked at once more with a sixteenth of the step, where a smooth function agrees better.
+
+    Args:
+        function: Maps ``[*batch, n]`` to ``[*batch, m]``.
+        points: Where.
+        found: Value and Jacobian there.
+        root: A root of the covariance: the direction is a draw of the inputs.
+
+    Returns:
+        The numbers of such rows, the batch flattened.
+    """
+    generator = torch.Generator().manual_seed(0)
+    weights = 0.5 + torch.rand(points.shape[-1], generator=generator, dtype=torch.float64)
+    direction = (root @ weights.to(points)).expand(points.shape)
+    step = torch.finfo(points.dtype).eps ** (1 / 3)
+    gap, rounding, scale = _gap(function, (points, direction, step), found)
+    suspicious = gap > 1e-3 * scale + rounding
+    if not bool(suspicious.any()):
+        return []
+    again, rounding, _ = _gap(function, (points, direction, step / 16), found)
+    bad = suspicious & (again > 0.5 * gap) & (again > rounding)
+    return bad.reshape(-1, bad.shape[-1]).any(-1).nonzero().flatten().tolist()
+
+
+def _gap(
+    function: RowFunction, way: tuple[Tensor, Tensor, float], found: tuple[Tensor, Tensor]
+) -> tuple[Tensor, Tensor, Tensor]:
+    """How far slopes to both sides are from the derivative, what rounding explains, and the slopes' size."""
+    (points, direction, step), (value, jacobian) = way, found
+    with torch.no_grad():
+        after, before = function(torch.stack([points + step * direction, points - step * direction])).unbind(
+            0
+        )
+    slope = (jacobian @ direction[..., None]).squeeze(-1)
+    up, down = (after - value) / step, (value - before) / step
+    gap = torch.maximum((up - slope).abs(), (down - slope).abs())
+    size = value.abs() + (jacobian.abs() @ points.abs()[..., None]).squeeze(-1)
+    scale = (jacobian.abs() @ direction.abs()[..., None]).squeeze(-1)
+    return gap, 64 * torch.finfo(points.dtype).eps * size / step, scale
+
+
+def _slope(entries: Tensor, inputs: Tensor, keep: bool) -> Tensor:
+    if not entries.requires_grad:
+        return torch.zeros_like(inputs)
+    (slope,) = torch.autograd.grad(
+        entries.sum(), inputs, retain_graph=True, create_graph=keep, allow_unused=True
+    )
+    return torch.zeros_like(inputs) if slope is None else slope
+
+
+def _checked(value: object, points: Tensor) -> Tensor:
+    if not isinstance(value, Tensor) or value.shape[:-1] != points.shape[:-1] or not value.ndim:
+        found = list(value.shape) if isinstance(value, Tensor) else type(value).__name__
+        raise ArgumentError(
+            f"the function must map [*batch, n] to [*batch, m]; it maps {list(points.shape)} to {found}."
+        )
+    if not value.requires_grad:
+        raise ArgumentError("the function's output does not depend on its input by differentiable steps.")
+    return value

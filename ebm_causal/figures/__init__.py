@@ -10,6 +10,8 @@ from ebm_causal.figures.contours import contour_picture
 from ebm_causal.figures.curves import curves_picture
 from ebm_causal.figures.diagrams import graph_picture
 from ebm_causal.figures.landscapes import landscape_picture
+from ebm_causal.figures.responses import response_picture
+from ebm_causal.figures.waterfalls import waterfall_picture
 
 __all__ = [
     "contour_picture",
@@ -18,7 +20,9 @@ __all__ = [
     "forest_picture",
     "graph_picture",
     "landscape_picture",
+    "response_picture",
     "seen_and_done_picture",
     "shares_picture",
     "to_svg",
+    "waterfall_picture",
 ]

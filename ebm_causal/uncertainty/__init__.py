@@ -2,7 +2,8 @@
 
 from ebm_causal.uncertainty.fisher import fisher_information
 from ebm_causal.uncertainty.matrices import Direction, FisherInformation, FisherInformations
-from ebm_causal.uncertainty.propagation import Propagation, propagate_variance
+from ebm_causal.uncertainty.propagated import Propagation
+from ebm_causal.uncertainty.propagation import propagate_variance
 
 __all__ = [
     "Direction",

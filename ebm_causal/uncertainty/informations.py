@@ -8,7 +8,7 @@ import pyro
 import torch
 from torch import Tensor
 
-from ebm_causal.calculus import hessian
+from ebm_causal.calculus import hessian, parameter_jacobian
 from ebm_causal.energies import Energy
 from ebm_causal.errors import ArgumentError, ConvergenceError, EnergyError
 from ebm_causal.gibbs import GibbsDensity, Restriction, pyro_model, restrict
@@ -21,7 +21,7 @@ from ebm_causal.inference import (
 )
 from ebm_causal.sampling import Lattice, adapt_lattice
 from ebm_causal.shapes import common_rows
-from ebm_causal.uncertainty.scores import parameter_jacobian, unused_parameters
+from ebm_causal.uncertainty.scores import unused_parameters
 
 FINE, WHOLE = 0.6, 32.0  # step and drop of lattices that are differentiated twice
 TOGETHER = 20_000  # rows that are simulated at once
