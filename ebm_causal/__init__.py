@@ -52,6 +52,7 @@ if TYPE_CHECKING:  # what __getattr__ gives, as type checkers see it
     from ebm_causal.sensitivity import (
         LinearSensitivity,
         OmittedVariableBias,
+        bayesian_sensitivity,
         e_value,
         marginal_sensitivity,
         no_assumption_bounds,
@@ -77,7 +78,7 @@ _NAMES = {
     "uncertainty": ("propagate_variance", "fisher_information"),
     "sensitivity": (
         *("LinearSensitivity", "omitted_variable_bias", "OmittedVariableBias"),
-        *("e_value", "marginal_sensitivity", "rosenbaum_bounds", "no_assumption_bounds"),
+        *("e_value", "marginal_sensitivity", "rosenbaum_bounds", "no_assumption_bounds", "bayesian_sensitivity"),
     ),
     "findings": ("Findings",),
     "analysis": ("analyze",),
@@ -136,6 +137,7 @@ __all__ = [  # noqa: RUF022 -- in the order in which data meets them
     "marginal_sensitivity",
     "rosenbaum_bounds",
     "no_assumption_bounds",
+    "bayesian_sensitivity",
     "Findings",
     "analyze",
 ]

@@ -26,6 +26,7 @@ from ebm_causal.energies.latent import LatentEnergy, PredictThenDecode
 from ebm_causal.energies.linear import LinearGaussianEnergy
 from ebm_causal.energies.margin_costs import CosineCost, HingeCost
 from ebm_causal.energies.mechanisms import LocalNormalizer, Mechanism
+from ebm_causal.energies.noises import Noise, abduct, coupling_of
 from ebm_causal.energies.regularizers import GaussianRegularizer, LaplaceRegularizer, Regularizer
 from ebm_causal.energies.robust_costs import HuberCost
 from ebm_causal.energies.structure import (
@@ -66,6 +67,7 @@ __all__ = [
     "LinearGaussianEnergy",
     "LocalNormalizer",
     "Mechanism",
+    "Noise",
     "PoissonCost",
     "PositiveScale",
     "PredictThenDecode",
@@ -79,9 +81,11 @@ __all__ = [
     "VICRegRegularizer",
     "VICRegTerms",
     "Variable",
+    "abduct",
     "as_energy",
     "causal_order",
     "confounded_energy",
+    "coupling_of",
     "decoders_of",
     "energy",
     "find_parameters",

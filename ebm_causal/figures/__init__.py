@@ -8,6 +8,7 @@ from ebm_causal.figures.canvas import draw_svg, to_svg
 from ebm_causal.figures.comparisons import forest_picture, seen_and_done_picture, shares_picture
 from ebm_causal.figures.contours import contour_picture
 from ebm_causal.figures.curves import curves_picture
+from ebm_causal.figures.densities import densities_picture
 from ebm_causal.figures.diagrams import graph_picture
 from ebm_causal.figures.landscapes import landscape_picture
 from ebm_causal.figures.responses import response_picture
@@ -16,6 +17,7 @@ from ebm_causal.figures.waterfalls import waterfall_picture
 __all__ = [
     "contour_picture",
     "curves_picture",
+    "densities_picture",
     "draw_svg",
     "forest_picture",
     "graph_picture",

@@ -1,6 +1,7 @@
 """Doing: graph surgery on energies, and effects from tables by adjustment."""
 
 from ebm_causal.intervention.adjustment import adjust
+from ebm_causal.intervention.counterfactuals import counterfactual
 from ebm_causal.intervention.draws import Draws
 from ebm_causal.intervention.effects import Effect
 from ebm_causal.intervention.linking import is_confounded
@@ -16,6 +17,7 @@ __all__ = [
     "ResidualRegression",
     "adjust",
     "confounding_gap",
+    "counterfactual",
     "do",
     "interventional",
     "is_confounded",

@@ -1,9 +1,10 @@
 """Draws of a query in imagined worlds, with their Monte Carlo error, at one temperature or along a schedule."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
@@ -29,6 +30,7 @@ class Draws:
         method: How they were drawn.
         warnings: What cannot be trusted, or need not be computed, in words.
         beta: The inverse temperature, or the schedule, ``[betas]``.
+        held: What was set or seen, by name, ``[rows, dim]``.
     """
 
     query: str
@@ -39,6 +41,21 @@ class Draws:
     method: str
     warnings: tuple[str, ...] = ()
     beta: float | Tensor = 1.0
+    held: Mapping[str, Tensor] = field(default_factory=dict)
+
+    def interval(self, probability: float = 0.9) -> tuple[Tensor, Tensor]:
+        """The central interval of the draws, lower and upper, ``[rows, dim]``; for a schedule ``[betas, rows, dim]``.
+
+        It is that of the query over worlds; of the mean's Monte Carlo error, ``standard_error`` tells.
+
+        Raises:
+            ArgumentError: If the probability is not between zero and one.
+        """
+        if not 0 < probability < 1:
+            raise ArgumentError(f"an interval's probability lies between 0 and 1; got {probability}.")
+        ends = torch.tensor([0.5 - probability / 2, 0.5 + probability / 2]).to(self.values)
+        lower, upper = torch.quantile(self.values, ends, dim=self._depth)
+        return lower, upper
 
     def contrast(self, high: int, low: int) -> tuple[Tensor, Tensor]:
         """The difference of two rows' means, ``[dim]`` or ``[betas, dim]``, and its Monte Carlo error."""
@@ -65,18 +82,35 @@ class Draws:
         return pd.DataFrame({"beta": each, **columns}, index=labels * len(self.beta))
 
     def plot(self, ax: Any = None) -> Any:
-        """The mean of the first coordinate in up to four rows against beta; for a schedule.
+        """The query's first coordinate against what was set or seen, a dose-response curve, or against beta.
+
+        Along a schedule the means of up to four rows are drawn. Otherwise one number must have been held in at
+        least two rows: the mean, the band that holds half of the draws, and the one that holds nine tenths.
 
         Raises:
-            ArgumentError: If there is one temperature alone.
+            ArgumentError: If there is one temperature and nothing to draw along.
         """
-        from ebm_causal.figures import curves_picture
+        from ebm_causal.figures import curves_picture, response_picture
 
         if not isinstance(self.beta, Tensor):
-            raise ArgumentError("there is one beta alone; give a schedule of them to plot.")
+            name, at = self._axis()
+            bands = {f"{share:.0%} of draws": _band(self.interval(share)) for share in (0.9, 0.5)}
+            mean = self.mean.flatten(1)[:, 0].numpy()
+            return response_picture(at, mean, bands, (name, self.query), ax=ax)
         means = self.mean.flatten(2)[:, :4, 0]
         curves = {f"{self.query}, row {i}": means[:, i].numpy() for i in range(means.shape[1])}
         return curves_picture(self.beta.numpy(), curves, "beta", ax=ax)
+
+    def _axis(self) -> tuple[str, np.ndarray]:
+        """What alone differs from row to row, and its numbers."""
+        moved = {name: rows for name, rows in self.held.items() if len(rows) > 1 and rows[0].numel() == 1}
+        if len(moved) != 1 or len(self.mean) < 2:
+            raise ArgumentError(
+                "there is one beta, and no one number that differs between rows: give a schedule of betas, or set or "
+                "see a variable at several values, as in do={'x': [0, 1, 2]}."
+            )
+        name, rows = next(iter(moved.items()))
+        return name, rows.flatten().numpy()
 
     @property
     def _depth(self) -> int:
@@ -91,6 +125,11 @@ class Draws:
         each = f" at each of {len(self.beta)} betas" if isinstance(self.beta, Tensor) else ""
         draws = self.values.shape[self._depth]
         return f"Draws({self.query!r}, mean {shown}, {draws} draws{each}, {self.method})"
+
+
+def _band(ends: tuple[Tensor, Tensor]) -> tuple[np.ndarray, np.ndarray]:
+    lower, upper = (end.flatten(1)[:, 0].numpy() for end in ends)
+    return lower, upper
 
 
 def asked_at(beta: Betas, ask: Callable[[float], Draws]) -> Draws:

@@ -13,10 +13,12 @@ from ebm_causal.energies import Energy, latents_of, mechanisms_of, normalized, p
 from ebm_causal.errors import ConvergenceError, EnergyError
 from ebm_causal.gibbs import restrict
 from ebm_causal.inference import draw_rows
+from ebm_causal.intervention.asking import Query, check_query, name_of
 from ebm_causal.intervention.draws import Draws, asked_at
 from ebm_causal.intervention.linking import is_confounded
+from ebm_causal.intervention.policies import obeying
 from ebm_causal.intervention.surgery import held_rows, refuse_undirected_surgery
-from ebm_causal.intervention.worlds import Imagined, Setting, causes, check_query, evaluate, imagine
+from ebm_causal.intervention.worlds import Imagined, Setting, causes, evaluate, imagine
 from ebm_causal.shapes import Betas
 
 Data = Mapping[str, object]
@@ -33,7 +35,7 @@ NONE_BY_CONSTRUCTION = (
 def interventional(
     energy: Energy,
     do: Data,
-    query: str = "y",
+    query: Query = "y",
     data: Rows | None = None,
     *,
     draws: int = DEFAULT_DRAWS,
@@ -50,8 +52,10 @@ def interventional(
 
     Args:
         energy: A sum of mechanisms and regularizers.
-        do: What is set, by name; numbers make one row, ``[rows, dim]`` as many.
-        query: A variable, or ``energy``: the sum of all factors but the mechanisms of what is set.
+        do: What is set, by name; numbers make one row, ``[rows, dim]`` as many; a callable is a policy, a mechanism
+            a new law (see :func:`do`).
+        query: A variable; or ``energy``, the sum of all factors but the mechanisms of what is set; or a function
+            of variables, ``lambda y: y > 0``.
         data: Rows of all that is not latent, by name or as a DataFrame; needed where a variable has neither
             mechanism nor prior.
         draws: How many worlds.
@@ -78,13 +82,18 @@ def interventional(
         Pearl (2009), Causality, section 3.2.
     """
     refuse_undirected_surgery(energy, do)
-    check_query(energy, query, do)
-    held = held_rows(energy, do)
+    changed, numbers = obeying(energy, do)
+    check_query(changed, query, numbers)
+    held = held_rows(changed, numbers)
 
     def ask(beta: float) -> Draws:
-        setting = Setting.of(energy, draws, beta, seed)
-        world = imagine(setting, causes(setting, data, held), held, {})
-        return _draws(setting, query, (world, held), "ancestral draws")
+        setting = Setting.of(changed, draws, beta, seed)
+        origin = setting if data is None else replace(setting, energy=normalized(energy))
+        start = causes(origin, data, held)
+        roots = {name: value for name, value in start.items() if name not in mechanisms_of(changed)}
+        world = imagine(setting, roots, held, {})
+        answer = drawn(setting, query, (world, tuple(do)), "ancestral draws")
+        return replace(answer, held=held)
 
     return asked_at(beta, ask)
 
@@ -93,7 +102,7 @@ def interventional(
 def observational(
     energy: Energy,
     given: Data,
-    query: str = "y",
+    query: Query = "y",
     data: Rows | None = None,
     *,
     draws: int = DEFAULT_DRAWS,
@@ -139,7 +148,7 @@ def observational(
     def ask(beta: float) -> Draws:
         setting = Setting.of(energy, draws, beta, seed)
         world, method = _seen(setting, data, held)
-        return _draws(setting, query, (world, held), method)
+        return replace(drawn(setting, query, (world, tuple(held)), method), held=held)
 
     return asked_at(beta, ask)
 
@@ -148,7 +157,7 @@ def observational(
 def confounding_gap(
     energy: Energy,
     *,
-    query: str = "y",
+    query: Query = "y",
     data: Rows | None = None,
     draws: int = DEFAULT_DRAWS,
     beta: Betas = 1.0,
@@ -193,21 +202,22 @@ def confounding_gap(
     if is_confounded(energy, tuple(held), query):
         return asked_at(beta, lambda each: _gap(Setting.of(energy, draws, each, seed), query, data, held))
     alone = interventional(energy, treatment, query, data, draws=draws, beta=beta, seed=seed)
-    note = NONE_BY_CONSTRUCTION.format(held=", ".join(held), query=query)
+    note = NONE_BY_CONSTRUCTION.format(held=", ".join(held), query=name_of(query))
     zero, nothing = torch.zeros_like(alone.mean), torch.zeros_like(alone.values)
     return replace(alone, mean=zero, standard_error=zero, values=nothing, deviations=nothing,
                    method="by construction", warnings=(note,))  # fmt: skip
 
 
-def _gap(setting: Setting, query: str, data: Rows | None, held: Mapping[str, Tensor]) -> Draws:
+def _gap(setting: Setting, query: Query, data: Rows | None, held: Mapping[str, Tensor]) -> Draws:
     """Seen minus done at one temperature."""
     seen, method = _seen(setting, data, held)
     done = imagine(setting, causes(setting, data, held), held, {})
-    a, b = (_draws(setting, query, (world, held), method) for world in (seen, done))
+    a, b = (drawn(setting, query, (world, tuple(held)), method) for world in (seen, done))
     deviations = torch.cat([a.deviations, -b.deviations])
     error = (deviations**2).sum(0).sqrt()
     return Draws(
-        query=query,
+        query=name_of(query),
+        held=held,
         mean=a.mean - b.mean,
         standard_error=error,
         values=a.values - b.values,
@@ -252,16 +262,17 @@ def _from_posterior(setting: Setting, held: Mapping[str, Tensor]) -> dict[str, T
     return {**start, **restriction.split(shuffled)}
 
 
-def _draws(setting: Setting, query: str, worlds: tuple[Imagined, Mapping[str, Tensor]], method: str) -> Draws:
-    world, held = worlds
-    value, conditional = evaluate(setting, query, world, tuple(held))
+def drawn(setting: Setting, query: Query, imagined: tuple[Imagined, tuple[str, ...]], method: str) -> Draws:
+    """The query over imagined worlds, in which some names were held."""
+    world, held = imagined
+    value, conditional = evaluate(setting, query, world, held)
     weights = world.weights()
     weights = weights.reshape(*weights.shape, *[1] * (conditional.ndim - weights.ndim))
     mean = (weights * conditional).sum(0)
     deviations = weights * (conditional - mean)
     weighted = bool((world.log_weights != 0).any())
     error = (deviations**2).sum(0).sqrt()
-    return Draws(query=query, mean=mean, standard_error=error, deviations=deviations, method=method,
+    return Draws(query=name_of(query), mean=mean, standard_error=error, deviations=deviations, method=method,
                  values=_resampled(value, world, setting) if weighted else value)  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from ebm_causal.energies import (
     undirected_of,
 )
 from ebm_causal.errors import EnergyError, IdentificationError
+from ebm_causal.intervention.policies import obeying
 from ebm_causal.shapes import as_rows
 
 
@@ -27,16 +28,21 @@ def do(energy: Energy, **values: object) -> Energy:
     where the other mechanisms are locally normalized, so their normalizers are kept as factors wherever
     these may depend on the parents; whatever weighs the result includes them at its own beta.
 
+    A callable is a policy: ``x=lambda w: 2 * w`` sets x by what comes before it, and ``x=lambda x: x + 1`` shifts
+    what would have been, which keeps the mechanism of x and lets its effects see the shifted value. A
+    :class:`Mechanism` of x takes the place of its own, which is a new law for x.
+
     Args:
         energy: A sum of mechanisms and regularizers; it is not changed.
-        **values: What each variable is set to: a number, ``[dim]``, or ``[rows, dim]`` for one world per row.
+        **values: What each variable is set to: a number, ``[dim]``, or ``[rows, dim]`` for one world per row; a
+            policy, whose arguments are named after variables; or a mechanism.
 
     Returns:
         An energy of the remaining variables.
 
     Raises:
-        EnergyError: If a variable is unknown, or its value has the wrong shape, is not finite or is outside
-            its support.
+        EnergyError: If a variable is unknown, its value has the wrong shape, is not finite or is outside
+            its support, or a policy looks at an effect of what it sets.
         IdentificationError: If another factor is undirected, or a normalizer is not known and cannot be computed.
 
     Example:
@@ -47,13 +53,15 @@ def do(energy: Energy, **values: object) -> Energy:
         ['z', 'y']
 
     References:
-        Pearl (2009), Causality, section 3.2 (truncated factorization).
+        Pearl (2009), Causality, section 3.2 (truncated factorization); section 4.2 (policies). Diaz and van der Laan
+        (2012), Population intervention causal effects based on stochastic interventions (shifts).
     """
     if not values:
         raise EnergyError("do() needs a variable to set, as in do(energy, x=1.0).")
     refuse_undirected_surgery(energy, values)
-    held = held_rows(energy, values)
-    kept = [factor for factor in energy.factors.values() if not _is_law_of(factor, values)]
+    energy, numbers = obeying(energy, values)
+    held = held_rows(energy, numbers)
+    kept = [factor for factor in energy.factors.values() if not _is_law_of(factor, numbers)]
     have = {factor.mechanism for factor in kept if isinstance(factor, LocalNormalizer)}
     for mechanism in [factor for factor in kept if isinstance(factor, Mechanism)]:
         mechanism.refuse_unknown_normalizer()

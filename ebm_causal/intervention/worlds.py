@@ -20,9 +20,8 @@ from ebm_causal.energies import (
 from ebm_causal.errors import EnergyError
 from ebm_causal.gibbs import restrict, site_law
 from ebm_causal.inference import draw_rows
+from ebm_causal.intervention.asking import ENERGY, Query, answered
 from ebm_causal.shapes import check_beta, common_rows
-
-ENERGY = "energy"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +142,7 @@ def log_density(mechanism: Mechanism, values: Mapping[str, Tensor], beta: float)
     return -beta * mechanism.term(values) - mechanism.log_normalizer(values, beta)
 
 
-def evaluate(setting: Setting, query: str, world: Imagined, held: tuple[str, ...]) -> tuple[Tensor, Tensor]:
+def evaluate(setting: Setting, query: Query, world: Imagined, held: tuple[str, ...]) -> tuple[Tensor, Tensor]:
     """The query in each world, ``[draws, rows, dim]``, and its conditional mean given its parents.
 
     The energy as a query is the sum of all factors but the mechanisms of the held variables. Where something
@@ -151,6 +150,9 @@ def evaluate(setting: Setting, query: str, world: Imagined, held: tuple[str, ...
     alone would ignore that: the draw itself is averaged.
     """
     shape = world.log_weights.shape
+    if not isinstance(query, str):
+        value = answered(query, world.values, tuple(shape))
+        return value, value
     if query == ENERGY:
         terms = [
             factor.term(world.values)
@@ -165,18 +167,6 @@ def evaluate(setting: Setting, query: str, world: Imagined, held: tuple[str, ...
     if mechanism is None or query in held or effects & set(world.told):
         return value, value
     return value, mechanism.mean(world.values, setting.beta).expand(value.shape)
-
-
-def check_query(energy: Energy, query: str, held: Mapping[str, object]) -> None:
-    """Refuse a query that is not a variable, or that is held.
-
-    Raises:
-        EnergyError: Naming it.
-    """
-    if query != ENERGY and query not in energy.variables:
-        raise EnergyError(f"unknown query {query!r}; ask for 'energy' or one of {list(energy.variables)}.")
-    if query in held:
-        raise EnergyError(f"the query {query!r} is itself held; ask for another variable.")
 
 
 def _depends_on_draws(
