@@ -47,7 +47,15 @@ if TYPE_CHECKING:  # what __getattr__ gives, as type checkers see it
     )
     from ebm_causal.graph import CausalGraph, identify
     from ebm_causal.inference import Posterior, sample
-    from ebm_causal.intervention import adjust, confounding_gap, counterfactual, do, interventional, observational
+    from ebm_causal.intervention import (
+        adjust,
+        confounding_gap,
+        counterfactual,
+        do,
+        interventional,
+        observational,
+        probabilities_of_causation,
+    )
     from ebm_causal.learning import Fit, fit
     from ebm_causal.sensitivity import (
         LinearSensitivity,
@@ -59,7 +67,7 @@ if TYPE_CHECKING:  # what __getattr__ gives, as type checkers see it
         omitted_variable_bias,
         rosenbaum_bounds,
     )
-    from ebm_causal.uncertainty import fisher_information, propagate_variance
+    from ebm_causal.uncertainty import fisher_information, propagate_through_minimum, propagate_variance
 
 _NAMES = {
     "data": ("CausalTable", "read_table", "load_dataset"),
@@ -74,11 +82,25 @@ _NAMES = {
     "gibbs": ("free_energy", "log_partition", "thermodynamics", "GibbsDensity", "pyro_model", "minimize"),
     "inference": ("sample", "Posterior"),
     "learning": ("fit", "Fit"),
-    "intervention": ("do", "interventional", "observational", "confounding_gap", "counterfactual", "adjust"),
-    "uncertainty": ("propagate_variance", "fisher_information"),
+    "intervention": (
+        "do",
+        "interventional",
+        "observational",
+        "confounding_gap",
+        "counterfactual",
+        "probabilities_of_causation",
+        "adjust",
+    ),
+    "uncertainty": ("propagate_variance", "propagate_through_minimum", "fisher_information"),
     "sensitivity": (
         *("LinearSensitivity", "omitted_variable_bias", "OmittedVariableBias"),
-        *("e_value", "marginal_sensitivity", "rosenbaum_bounds", "no_assumption_bounds", "bayesian_sensitivity"),
+        *(
+            "e_value",
+            "marginal_sensitivity",
+            "rosenbaum_bounds",
+            "no_assumption_bounds",
+            "bayesian_sensitivity",
+        ),
     ),
     "findings": ("Findings",),
     "analysis": ("analyze",),
@@ -127,8 +149,10 @@ __all__ = [  # noqa: RUF022 -- in the order in which data meets them
     "observational",
     "confounding_gap",
     "counterfactual",
+    "probabilities_of_causation",
     "adjust",
     "propagate_variance",
+    "propagate_through_minimum",
     "fisher_information",
     "LinearSensitivity",
     "omitted_variable_bias",

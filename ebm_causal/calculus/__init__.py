@@ -2,6 +2,7 @@
 
 from ebm_causal.calculus.curvature import hessian, inverse_or_none, spectrum
 from ebm_causal.calculus.differences import differentiate
+from ebm_causal.calculus.implicit import MinimumSlopes, gradient_of, minimum_slopes, near_minimizer
 from ebm_causal.calculus.jacobians import (
     RowFunction,
     Taylor,
@@ -15,6 +16,7 @@ from ebm_causal.calculus.mechanics import Motion, euler_lagrange
 
 __all__ = [
     "Backpropagation",
+    "MinimumSlopes",
     "Motion",
     "Residuals",
     "RowFunction",
@@ -23,8 +25,11 @@ __all__ = [
     "batched_jacobian",
     "differentiate",
     "euler_lagrange",
+    "gradient_of",
     "hessian",
     "inverse_or_none",
+    "minimum_slopes",
+    "near_minimizer",
     "parameter_jacobian",
     "rows_without_slope",
     "spectrum",

@@ -2,6 +2,7 @@
 
 from ebm_causal.uncertainty.fisher import fisher_information
 from ebm_causal.uncertainty.matrices import Direction, FisherInformation, FisherInformations
+from ebm_causal.uncertainty.minimizers import propagate_through_minimum
 from ebm_causal.uncertainty.propagated import Propagation
 from ebm_causal.uncertainty.propagation import propagate_variance
 
@@ -11,5 +12,6 @@ __all__ = [
     "FisherInformations",
     "Propagation",
     "fisher_information",
+    "propagate_through_minimum",
     "propagate_variance",
 ]

@@ -120,7 +120,7 @@ class Propagation:
         return [self.units.get(name, "") for name in names]
 
     def _output(self, output: int | str) -> int:
-        known = list(self.outputs) or list(range(self.mean.shape[-1]))
+        known: list[str | int] = [*self.outputs] or [*range(self.mean.shape[-1])]
         number = known.index(output) if output in known else output
         if not isinstance(number, int) or not 0 <= number < self.mean.shape[-1]:
             raise ArgumentError(f"output must be one of {known}; got {output!r}.")

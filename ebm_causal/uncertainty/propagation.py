@@ -125,7 +125,9 @@ def propagate(function: RowFunction, inputs: Uncertain, settings: Settings) -> P
         found = from_slopes(slopes, inputs, settings)
     else:
         found = _from_cloud(function, inputs, settings)
-    return _checked_twice(found, function, inputs, settings) if settings.cross_check else found
+    if not settings.cross_check:
+        return found
+    return compared(found, _from_cloud(function, inputs, replace(settings, method="monte_carlo")))
 
 
 def from_slopes(slopes: Taylor, inputs: Uncertain, settings: Settings) -> Propagation:
@@ -213,10 +215,8 @@ def _bent(cloud: Cloud, linear: Tensor) -> tuple[str, ...]:
     return (note,)
 
 
-def _checked_twice(
-    found: Propagation, function: RowFunction, inputs: Uncertain, settings: Settings
-) -> Propagation:
-    check = _from_cloud(function, inputs, replace(settings, method="monte_carlo"))
+def compared(found: Propagation, check: Propagation) -> Propagation:
+    """A propagation with Monte Carlo's beside it, and a warning where they part."""
     return replace(found, check=check, warnings=(*found.warnings, *_parted(found, check)))
 
 
