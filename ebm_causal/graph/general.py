@@ -18,6 +18,8 @@ from itertools import combinations
 
 import networkx as nx
 
+from ebm_causal.graph.expressions import Probability, Product, Quotient, Term, product, summed
+
 Names = frozenset[str]
 
 
@@ -44,6 +46,12 @@ class Projection:
             self.arrows.add_edges_from((name, effect) for effect in _reached(graph, name, hidden))
         for name in hidden:
             self.confounded.add_edges_from(combinations(_reached(graph, name, hidden), 2))
+
+        self._places = {name: place for place, name in enumerate(nx.topological_sort(self.arrows))}
+
+    def ordered(self, names: Names) -> tuple[str, ...]:
+        """Some variables, causes before effects."""
+        return tuple(sorted(names, key=self._places.__getitem__))
 
     def ancestors(self, of: Names, within: Names) -> Names:
         """The causes of some variables along arrows within a set, themselves included."""
@@ -74,20 +82,92 @@ def factors(projection: Projection, treatment: str, outcome: str) -> list[Names]
 
 def is_identified(projection: Projection, treatment: str, outcome: str) -> bool:
     """Whether P(outcome | do(treatment)) follows from the observed distribution; the answer is complete."""
+    return hedge_of(projection, treatment, outcome) is None
+
+
+def hedge_of(projection: Projection, treatment: str, outcome: str) -> tuple[Names, Names] | None:
+    """The pair (F, F') of c-components that shows that an effect is not identified, or None.
+
+    F holds the treatment and F' does not; both lead to ancestors of the outcome within F'.
+
+    References:
+        Shpitser and Pearl (2006), definition 6 and theorem 4.
+    """
+    for part in factors(projection, treatment, outcome):
+        known = _relevant_component(projection, treatment, outcome, part)
+        stuck = known and _stuck(projection, part, known)
+        if stuck:
+            return stuck, part
+    return None
+
+
+def _relevant_component(projection: Projection, treatment: str, outcome: str, part: Names) -> Names:
     relevant = projection.ancestors(frozenset({outcome}), within=frozenset(projection.arrows))
-    if treatment not in relevant:
-        return True
-    return all(
-        _follows(projection, part, projection.component(part, within=relevant))
-        for part in factors(projection, treatment, outcome)
-    )
+    return projection.component(part, within=relevant) if treatment in relevant else frozenset()
 
 
-def _follows(projection: Projection, wanted: Names, known: Names) -> bool:
-    """Whether Q[wanted] follows from Q[known], both c-components, the one within the other."""
+def _stuck(projection: Projection, wanted: Names, known: Names) -> Names:
+    """Where Q[wanted] does not follow from Q[known], the c-component that holds the search up; else nothing."""
     closed = projection.ancestors(wanted, within=known)
     if closed == wanted:
-        return True
+        return frozenset()
     if closed == known:
-        return False
-    return _follows(projection, wanted, projection.component(wanted, within=closed))
+        return known
+    return _stuck(projection, wanted, projection.component(wanted, within=closed))
+
+
+def identified_term(projection: Projection, treatment: str, outcome: str) -> Term:
+    """What an identified effect equals; ask ``is_identified`` first.
+
+    The joint of the ancestors of the outcome is cut into the Q of its c-components, each is summed down to
+    ancestors and cut again, until each Q[D_j] is there.
+    """
+    relevant = projection.ancestors(frozenset({outcome}), within=frozenset(projection.arrows))
+    if treatment not in relevant:
+        return Probability(variables=(outcome,))
+    parts = sorted(factors(projection, treatment, outcome), key=sorted)
+    terms = []
+    for part in parts:
+        known = projection.component(part, within=relevant)
+        terms.append(_followed(projection, part, known, _observed_factor(projection, relevant, known)))
+    over = frozenset().union(*parts) - {outcome}
+    return summed(projection.ordered(over), product(terms))
+
+
+def _followed(projection: Projection, wanted: Names, known: Names, term: Term) -> Term:
+    """Q[wanted] from the term of Q[known]."""
+    closed = projection.ancestors(wanted, within=known)
+    term = summed(projection.ordered(known - closed), term)
+    if closed == wanted:
+        return term
+    inner = projection.component(wanted, within=closed)
+    return _followed(projection, wanted, inner, _factor(projection, closed, inner, term))
+
+
+def _observed_factor(projection: Projection, within: Names, part: Names) -> Term:
+    r"""Q of a c-component of an ancestral set: each variable given its c-component so far and their parents."""
+    order = projection.ordered(within)
+    terms: list[Term] = []
+    for place, name in enumerate(order):
+        if name not in part:
+            continue
+        so_far = frozenset(order[: place + 1])
+        tied = projection.component(frozenset({name}), within=so_far)
+        given = tied.union(*(projection.arrows.pred[other] for other in tied)) & so_far - {name}
+        terms.append(Probability(variables=(name,), given=projection.ordered(given)))
+    return product(terms)
+
+
+def _factor(projection: Projection, within: Names, part: Names, term: Term) -> Term:
+    r"""Q of one c-component from Q of a set: quotients of its sums over all that comes later."""
+    if part == within:
+        return term
+    order = projection.ordered(within)
+    terms: list[Term] = []
+    for place, name in enumerate(order):
+        if name in part:
+            above, below = summed(order[place + 1 :], term), summed(order[place:], term)
+            terms.append(
+                above if below == Product(terms=()) else Quotient(numerator=above, denominator=below)
+            )
+    return product(terms)

@@ -1,70 +1,34 @@
 """From a question to an estimand: can the effect be read off the data, and by what, or why not."""
 
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+import math
+from collections.abc import Collection, Iterable, Mapping
 from itertools import islice
-from typing import Any, Literal
+from typing import Any
 
 import networkx as nx
-import pandas as pd
 
 from ebm_causal.errors import IdentificationError
-from ebm_causal.graph.general import Projection, factors, is_identified
+from ebm_causal.graph.estimands import Estimand, Expression
+from ebm_causal.graph.expressions import Probability, Term, product, summed
+from ebm_causal.graph.front_doors import is_front_door, largest_front_door, thinned
+from ebm_causal.graph.general import Projection, factors, hedge_of, identified_term
 from ebm_causal.graph.graphs import CausalGraph
-from ebm_causal.graph.separation import minimal_separators, path_outside, without_arrows_from
+from ebm_causal.graph.separation import (
+    cheapest_separator,
+    minimal_separators,
+    path_outside,
+    without_arrows_from,
+)
 
 MOST_SETS = 1000
 """So many adjustment sets are listed at most; a graph can have exponentially many."""
 
-Kind = Literal["backdoor", "frontdoor", "general", "iv", "unidentified"]
 Names = tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Estimand:
-    """Whether and how an effect follows from observed data, given the graph.
-
-    Attributes:
-        kind: The first that holds of "backdoor", "frontdoor", "general", "iv", "unidentified".
-        treatment: The cause in question.
-        outcome: The effect in question.
-        adjustment_sets: All minimal sets that meet the back-door criterion, the smallest first.
-        mediators: For the front door, a set of variables from which none can be left out.
-        instruments: For "iv", each instrument with what it must be conditioned on.
-        text: The answer in words.
-        warnings: What to mind, for example that the effect is zero.
-    """
-
-    kind: Kind
-    treatment: str
-    outcome: str
-    adjustment_sets: tuple[Names, ...] = ()
-    mediators: Names = ()
-    instruments: tuple[tuple[str, Names], ...] = ()
-    text: str
-    warnings: tuple[str, ...] = ()
-
-    @property
-    def identified(self) -> bool:
-        """Whether the effect follows without assumptions on the form of the mechanisms."""
-        return self.kind not in ("iv", "unidentified")
-
-    def summary(self) -> pd.DataFrame:
-        """One row per way to the effect: its kind, its variables, and what they are given."""
-        rows: list[tuple[Names, Names]] = [(self.mediators, ())]
-        if self.kind == "backdoor":
-            rows = [(names, ()) for names in self.adjustment_sets]
-        elif self.kind == "iv":
-            rows = [((name,), given) for name, given in self.instruments]
-        table = pd.DataFrame(rows, columns=["variables", "given"])
-        table.insert(0, "kind", self.kind)
-        return table
-
-    def __repr__(self) -> str:
-        return f"Estimand({self.kind}: {self.text})"
-
-
-def identify(graph: CausalGraph, treatment: str, outcome: str) -> Estimand:
+def identify(
+    graph: CausalGraph, treatment: str, outcome: str, *, costs: Mapping[str, float] | None = None
+) -> Estimand:
     r"""Say how the effect of a treatment on an outcome follows from what is observed.
 
     Back door: a set W of observed variables, none an effect of the treatment, that blocks every path
@@ -74,19 +38,23 @@ def identify(graph: CausalGraph, treatment: str, outcome: str) -> Estimand:
 
     Front door: observed mediators that carry the whole effect and are themselves unconfounded. General:
     the ID algorithm, which is complete. Instrument: only where mechanisms are linear or monotone.
-    The answer is as true as the graph, which the data cannot confirm.
+    Where one of the first three holds, ``expression`` is what the effect equals. The answer is as true as
+    the graph, which the data cannot confirm.
 
     Args:
         graph: The causal graph.
         treatment: The cause, observed.
         outcome: The effect, observed.
+        costs: What it costs to measure a variable, positive; others cost 1. The adjustment set of least
+            cost is ``cheapest_set``.
 
     Returns:
         The estimand, of kind "unidentified" where none of these holds.
 
     Raises:
         GraphError: If a name is not in the graph.
-        IdentificationError: If treatment and outcome are the same, or one of them is latent.
+        IdentificationError: If treatment and outcome are the same, or one of them is latent, or a cost is
+            that of a latent or not positive.
 
     Examples:
         >>> import ebm_causal as ec
@@ -99,15 +67,65 @@ def identify(graph: CausalGraph, treatment: str, outcome: str) -> Estimand:
         Pearl (2009), Causality, sections 3.3 to 3.5; Shpitser and Pearl (2006); Brito and Pearl (2002).
     """
     _check_question(graph, treatment, outcome)
-    ways = (_by_back_door, _by_front_door, _by_general, _by_instrument, _by_nothing)
-    answers = (way(graph, treatment, outcome) for way in ways)
-    found = next(answer for answer in answers if answer is not None)
+    _check_costs(graph, costs or {})
+    found = _by_back_door(graph, treatment, outcome, costs or {})
+    for way in (_by_front_door, _by_general, _by_instrument, _by_nothing):
+        found = found or way(graph, treatment, outcome)
     warnings: list[str] = []
     if outcome not in graph.descendants(treatment):
         warnings.append(f"no directed path leads from {treatment!r} to {outcome!r}: the effect is zero.")
     if len(found.get("adjustment_sets", ())) == MOST_SETS:
         warnings.append(f"there may be more adjustment sets: only the first {MOST_SETS} found are listed.")
-    return Estimand(treatment=treatment, outcome=outcome, warnings=tuple(warnings), **found)
+    term = found.pop("term", None)
+    equal = None if term is None else Expression(treatment=treatment, outcome=outcome, term=term)
+    return Estimand(treatment=treatment, outcome=outcome, expression=equal, warnings=tuple(warnings), **found)
+
+
+def is_back_door_set(graph: CausalGraph, treatment: str, outcome: str, adjustment: Iterable[str]) -> bool:
+    """Whether adjusting for some variables gives the effect, by the back-door criterion.
+
+    Args:
+        graph: The causal graph.
+        treatment: The cause, observed.
+        outcome: The effect, observed.
+        adjustment: The variables to adjust for, observed.
+
+    Returns:
+        True if none of them is an effect of the treatment and they block every path into it.
+
+    Raises:
+        GraphError: If a name is not in the graph.
+        IdentificationError: If one of them is latent, or is the treatment or the outcome.
+
+    Examples:
+        >>> import ebm_causal as ec
+        >>> from ebm_causal.graph import is_back_door_set
+        >>> m_bias = ec.CausalGraph(["x <- a -> m <- b -> y", "x -> y"], ["a", "b"])
+        >>> is_back_door_set(m_bias, "x", "y", ()), is_back_door_set(m_bias, "x", "y", ["m"])
+        (True, False)
+    """
+    _check_question(graph, treatment, outcome)
+    names = tuple(adjustment)
+    for name in names:
+        if graph.require(name) in graph.latents:
+            raise IdentificationError(
+                f"{name!r} is latent: it is not in the data, and cannot be adjusted for."
+            )
+        if name in (treatment, outcome):
+            raise IdentificationError(f"{name!r} is the treatment or the outcome, and is not adjusted for.")
+    cut = without_arrows_from(graph.to_networkx(), [treatment])
+    effects = set(graph.descendants(treatment))
+    return not effects & set(names) and bool(nx.is_d_separator(cut, treatment, outcome, set(names)))
+
+
+def _check_costs(graph: CausalGraph, costs: Mapping[str, float]) -> None:
+    for name, cost in costs.items():
+        if graph.require(name) in graph.latents:
+            raise IdentificationError(
+                f"{name!r} is latent: no cost buys it. Leave it out of latents if it can be measured."
+            )
+        if not (math.isfinite(cost) and cost > 0):
+            raise IdentificationError(f"the cost of {name!r} must be positive and finite; got {cost}.")
 
 
 def _check_question(graph: CausalGraph, treatment: str, outcome: str) -> None:
@@ -122,7 +140,9 @@ def _check_question(graph: CausalGraph, treatment: str, outcome: str) -> None:
         )
 
 
-def _by_back_door(graph: CausalGraph, treatment: str, outcome: str) -> dict[str, Any] | None:
+def _by_back_door(
+    graph: CausalGraph, treatment: str, outcome: str, costs: Mapping[str, float]
+) -> dict[str, Any] | None:
     cut = without_arrows_from(graph.to_networkx(), [treatment])
     allowed = _adjustable(graph, treatment, outcome)
     found = islice(minimal_separators(cut, treatment, outcome, allowed), MOST_SETS)
@@ -137,11 +157,21 @@ def _by_back_door(graph: CausalGraph, treatment: str, outcome: str) -> dict[str,
         else f"adjust for {' or for '.join(map(_braces, sets[:3]))}"
     )
     more = f", or {len(sets) - 3} other sets" if len(sets) > 3 else ""
+    cheapest = sets[0]
+    if costs:
+        cheapest = _in_order(graph, cheapest_separator(cut, treatment, outcome, allowed, costs))
     return {
         "kind": "backdoor",
         "adjustment_sets": tuple(sets),
+        "cheapest_set": cheapest,
+        "term": _adjusted(treatment, outcome, cheapest),
         "text": f"identified by the back door: {what}{more}",
     }
+
+
+def _adjusted(treatment: str, outcome: str, names: Names) -> Term:
+    within = Probability(variables=(outcome,), given=(treatment, *names))
+    return summed(names, product([within, Probability(variables=names)])) if names else within
 
 
 def _by_front_door(graph: CausalGraph, treatment: str, outcome: str) -> dict[str, Any] | None:
@@ -149,53 +179,43 @@ def _by_front_door(graph: CausalGraph, treatment: str, outcome: str) -> dict[str
     cut = without_arrows_from(digraph, [treatment])
     others = set(graph.observed) - {treatment, outcome}
     unconfounded = {name for name in others if nx.is_d_separator(cut, {treatment}, {name}, set())}
-    mediators = _largest_front_door(digraph, treatment, outcome, unconfounded)
-    if not _is_front_door(digraph, treatment, outcome, mediators):
+    mediators = largest_front_door(digraph, treatment, outcome, unconfounded)
+    if not is_front_door(digraph, treatment, outcome, mediators):
         return None
-    mediators = _thinned(digraph, treatment, outcome, mediators)
+    mediators = thinned(digraph, treatment, outcome, mediators)
     names = _in_order(graph, mediators)
+    second = Probability(variables=(outcome,), given=(treatment, *names))
     return {
         "kind": "frontdoor",
         "mediators": names,
+        "term": summed(
+            names,
+            product(
+                [
+                    Probability(variables=names, given=(treatment,)),
+                    summed([treatment], product([second, Probability(variables=(treatment,))])),
+                ]
+            ),
+        ),
         "text": f"identified by the front door through {_braces(names)}",
     }
 
 
-def _largest_front_door(digraph: nx.DiGraph, treatment: str, outcome: str, names: set[str]) -> set[str]:
-    """The largest subset whose back doors to the outcome are all blocked by the treatment.
-
-    What is confounded when most arrows are cut stays so when fewer are, so it can be dropped for good.
-    """
-    cut = without_arrows_from(digraph, names)
-    kept = {name for name in names if nx.is_d_separator(cut, {name}, {outcome}, {treatment})}
-    return kept if kept == names else _largest_front_door(digraph, treatment, outcome, kept)
-
-
-def _is_front_door(digraph: nx.DiGraph, treatment: str, outcome: str, names: set[str]) -> bool:
-    """Whether variables without a back door from the treatment carry all of the effect, unconfounded."""
-    rest = digraph.subgraph(set(digraph) - names)
-    if outcome not in nx.descendants(digraph, treatment) or nx.has_path(rest, treatment, outcome):
-        return False
-    return _largest_front_door(digraph, treatment, outcome, names) == names
-
-
-def _thinned(digraph: nx.DiGraph, treatment: str, outcome: str, names: set[str]) -> set[str]:
-    """A front door from which no variable can be left out."""
-    for name in [name for name in reversed(list(digraph)) if name in names]:
-        if _is_front_door(digraph, treatment, outcome, names - {name}):
-            return _thinned(digraph, treatment, outcome, names - {name})
-    return names
-
-
 def _by_general(graph: CausalGraph, treatment: str, outcome: str) -> dict[str, Any] | None:
     projection = Projection(graph.to_networkx())
-    if not is_identified(projection, treatment, outcome):
+    if hedge_of(projection, treatment, outcome) is not None:
         return None
+    term = identified_term(projection, treatment, outcome)
     if outcome not in graph.descendants(treatment):
-        return {"kind": "general", "text": f"identified: {treatment!r} does not move {outcome!r}"}
+        return {
+            "kind": "general",
+            "term": term,
+            "text": f"identified: {treatment!r} does not move {outcome!r}",
+        }
     parts = sorted((_in_order(graph, part) for part in factors(projection, treatment, outcome)), key=str)
     return {
         "kind": "general",
+        "term": term,
         "text": "identified by the ID algorithm, though by no adjustment: a sum over the product of "
         + ", ".join(f"Q[{', '.join(map(repr, part))}]" for part in parts)
         + ", each of which follows from the observed distribution",
@@ -218,11 +238,13 @@ def _by_instrument(graph: CausalGraph, treatment: str, outcome: str) -> dict[str
     if not found:
         return None
     shown = ", ".join(repr(name) + (f" given {_braces(given)}" if given else "") for name, given in found)
+    why, hedge = _why_not(graph, treatment, outcome)
     return {
         "kind": "iv",
         "instruments": tuple(found),
-        "text": f"not identified without more: with the instrument {shown}, it is if the mechanisms are "
-        "linear, or, for those who follow the instrument, if they are monotone",
+        "hedge": hedge,
+        "text": f"not identified without more, because of {why}: with the instrument {shown}, it is if "
+        "the mechanisms are linear, or, for those who follow the instrument, if they are monotone",
     }
 
 
@@ -230,12 +252,29 @@ def _by_nothing(graph: CausalGraph, treatment: str, outcome: str) -> dict[str, A
     cut = without_arrows_from(graph.to_networkx(), [treatment])
     through = path_outside(cut, treatment, outcome, _adjustable(graph, treatment, outcome))
     hidden = _in_order(graph, set(through) & set(graph.latents))
+    why, hedge = _why_not(graph, treatment, outcome)
     return {
         "kind": "unidentified",
-        "text": f"not identified: a path through {_braces(hidden)}, which is not observed, connects "
+        "hedge": hedge,
+        "text": f"not identified, because of {why}: a path through {_braces(hidden)}, which is not observed, connects "
         f"{treatment!r} and {outcome!r}; no adjustment, no other function of the observed distribution "
         "and no instrument gives the effect",
     }
+
+
+def _why_not(graph: CausalGraph, treatment: str, outcome: str) -> tuple[str, tuple[Names, Names] | None]:
+    """The hidden ties across a hedge, in words, and the hedge."""
+    projection = Projection(graph.to_networkx())
+    hedge = hedge_of(projection, treatment, outcome)
+    outer, inner = (frozenset(), frozenset()) if hedge is None else hedge
+    ties = [
+        f"{a!r} <-> {b!r}"
+        for a in _in_order(graph, outer - inner)
+        for b in _in_order(graph, inner)
+        if projection.confounded.has_edge(a, b)
+    ]
+    more = f" and {len(ties) - 3} more" if len(ties) > 3 else ""
+    return ", ".join(ties[:3]) + more, hedge and (_in_order(graph, outer), _in_order(graph, inner))
 
 
 def _adjustable(graph: CausalGraph, treatment: str, outcome: str) -> Names:

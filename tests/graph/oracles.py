@@ -1,6 +1,6 @@
 """Slow and plain: d-separation path by path, criteria by trying every subset, effects by enumeration."""
 
-from itertools import chain, combinations, product
+from itertools import chain, combinations
 
 import networkx as nx
 import numpy as np
@@ -123,18 +123,17 @@ class DiscreteModel:
 
     def joint(self, do=None):
         """P(all), an axis for each variable in ``order``, under an intervention."""
-        do = do or {}
-        joint = np.zeros((2,) * len(self.order))
-        for values in product((0, 1), repeat=len(self.order)):
-            point = dict(zip(self.order, values, strict=True))
-            joint[values] = np.prod([self._chance(name, point, do) for name in self.order])
+        joint = np.ones((1,) * len(self.order))
+        for name in self.order:
+            joint = joint * self._chances(name, do or {})
         return joint
 
-    def _chance(self, name, point, do):
-        if name in do:
-            return float(point[name] == do[name])
-        one = self.tables[name][tuple(point[parent] for parent in self.graph.parents(name))]
-        return one if point[name] else 1 - one
+    def _chances(self, name, do):
+        parents = [] if name in do else list(self.graph.parents(name))
+        one = np.asarray(float(do[name])) if name in do else self.tables[name]
+        axes = [self.order.index(other) for other in (*parents, name)]
+        table = np.stack([1 - one, one], axis=-1).transpose(np.argsort(axes))
+        return table.reshape([2 if axis in axes else 1 for axis in range(len(self.order))])
 
     def observed(self, do=None):
         """The joint of the observed variables, in causal order, and their names."""

@@ -10,9 +10,7 @@ from graph.oracles import (
     random_graph,
 )
 
-from ebm_causal.errors import GraphError, IdentificationError
 from ebm_causal.graph import CausalGraph, identify
-from ebm_causal.graph.identification import MOST_SETS
 
 
 def sets(*edges, latents=()):
@@ -47,7 +45,9 @@ def test_the_bow_arc_is_not_identified_and_the_text_names_the_latent():
     estimand = identify(CausalGraph(["x <- z -> y", "x -> y", "w -> y"], ["z"]), "x", "y")
     assert estimand.kind == "unidentified"
     assert not estimand.identified
+    assert estimand.text.startswith("not identified, because of 'x' <-> 'y': ")
     assert "a path through {'z'}, which is not observed, connects 'x' and 'y'" in estimand.text
+    assert estimand.hedge == (("x", "y"), ("y",))
 
 
 def test_the_front_door_is_found():
@@ -76,13 +76,13 @@ def test_no_directed_path_is_a_zero_effect_with_a_warning():
         assert estimand.warnings == ("no directed path leads from 'x' to 'y': the effect is zero.",)
 
 
-def test_all_minimal_sets_are_found_on_random_graphs():
+def test_all_minimal_sets_are_found_on_five_hundred_random_graphs():
     rng = np.random.default_rng(1)
     seen = set()
-    for _ in range(150):
-        graph = random_graph(rng, observed=6, latents=rng.integers(0, 4))
-        estimand = identify(graph, "v2", "v5")
-        expected = back_door_sets(graph, "v2", "v5")
+    for _ in range(500):
+        graph = random_graph(rng, observed=5, latents=rng.integers(0, 4))
+        estimand = identify(graph, "v2", "v4")
+        expected = back_door_sets(graph, "v2", "v4")
         assert {frozenset(names) for names in estimand.adjustment_sets} == expected, repr(graph)
         assert (estimand.kind == "backdoor") == bool(expected)
         seen.add(len(expected))
@@ -151,40 +151,3 @@ def test_five_hundred_covariates_are_no_obstacle_also_where_nothing_identifies()
     edges = [(f"w{i}", name) for i in range(500) for name in "xy"]
     assert len(identify(CausalGraph([*edges, "x -> y"]), "x", "y").adjustment_sets[0]) == 500
     assert identify(CausalGraph([*edges, "x -> y", "x <-> y"]), "x", "y").kind == "unidentified"
-
-
-def test_too_many_sets_are_cut_with_a_warning():
-    edges = [e for i in range(11) for e in (f"x <- a{i} -> b{i} -> y",)]
-    estimand = identify(CausalGraph([*edges, "x -> y"]), "x", "y")
-    assert len(estimand.adjustment_sets) == MOST_SETS
-    assert "only the first 1000" in estimand.warnings[0]
-    assert "or 997 other sets" in estimand.text
-
-
-def test_the_order_of_the_sets_is_by_size_and_then_by_the_graph():
-    graph = CausalGraph(["x <- a -> b -> y", "a -> c -> y", "x -> y"])
-    assert identify(graph, "x", "y").adjustment_sets == (("a",), ("b", "c"))
-    assert identify(graph, "x", "y").text.endswith("adjust for {'a'} or for {'b', 'c'}")
-
-
-def test_the_summary_has_a_row_for_each_way():
-    graph = CausalGraph(["x <- a -> b -> y", "x -> y"])
-    assert list(identify(graph, "x", "y").summary()["variables"]) == [("a",), ("b",)]
-    graph = CausalGraph(["z -> x -> y", "z <- c -> y", "x <-> y"])
-    assert list(identify(graph, "x", "y").summary()["given"]) == [("c",)]
-    assert repr(identify(CausalGraph(["x -> y", "x <-> y"]), "x", "y")).startswith("Estimand(unidentified: ")
-    assert list(identify(CausalGraph(["x -> m -> y", "x <-> y"]), "x", "y").summary()["kind"]) == [
-        "frontdoor"
-    ]
-
-
-def test_questions_that_are_none_are_refused():
-    graph = CausalGraph(["x -> y", "x <-> y"])
-    with pytest.raises(IdentificationError, match="treatment and outcome are both 'x'"):
-        identify(graph, "x", "x")
-    with pytest.raises(IdentificationError, match=r"the treatment 'U\(x, y\)' is latent"):
-        identify(graph, "U(x, y)", "y")
-    with pytest.raises(IdentificationError, match=r"the outcome 'U\(x, y\)' is latent"):
-        identify(graph, "x", "U(x, y)")
-    with pytest.raises(GraphError, match="'q' is not in the graph"):
-        identify(graph, "x", "q")
