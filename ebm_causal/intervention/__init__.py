@@ -1,6 +1,7 @@
 """Doing: graph surgery on energies, and effects from tables by adjustment."""
 
 from ebm_causal.intervention.adjustment import adjust
+from ebm_causal.intervention.causation import Causation, probabilities_of_causation
 from ebm_causal.intervention.counterfactuals import counterfactual
 from ebm_causal.intervention.draws import Draws
 from ebm_causal.intervention.effects import Effect
@@ -11,6 +12,7 @@ from ebm_causal.intervention.regressions import ResidualRegression, regress
 from ebm_causal.intervention.surgery import do
 
 __all__ = [
+    "Causation",
     "Draws",
     "Effect",
     "Propensity",
@@ -22,6 +24,7 @@ __all__ = [
     "interventional",
     "is_confounded",
     "observational",
+    "probabilities_of_causation",
     "propensity",
     "regress",
 ]

@@ -99,7 +99,7 @@ def counterfactual(
     action, hidden = Action.of(energy, do), hidden_causes(energy, seen)
     check_query(energy, query, action.numbers)
     rows = common_rows({**_labelled("observed", seen), **_labelled("do", action.numbers)})
-    notes = _conventions(energy, action, {*seen, *hidden})
+    notes = conventions(energy, action, {*seen, *hidden})
 
     def ask(beta: float) -> Draws:
         setting = Setting.of(energy, draws, beta, seed)
@@ -229,7 +229,7 @@ def _drawn_anew(setting: Setting, mechanism: Mechanism, rows: int, other: World)
     return drawn.expand(setting.draws, rows, *drawn.shape[2:])
 
 
-def _conventions(energy: Energy, action: Action, known: set[str]) -> tuple[str, ...]:
+def conventions(energy: Energy, action: Action, known: set[str]) -> tuple[str, ...]:
     """What is assumed of the noise of what comes after the action.
 
     Raises:
