@@ -67,7 +67,12 @@ if TYPE_CHECKING:  # what __getattr__ gives, as type checkers see it
         omitted_variable_bias,
         rosenbaum_bounds,
     )
-    from ebm_causal.uncertainty import fisher_information, propagate_through_minimum, propagate_variance
+    from ebm_causal.uncertainty import (
+        decompose_variance,
+        fisher_information,
+        propagate_through_minimum,
+        propagate_variance,
+    )
 
 _NAMES = {
     "data": ("CausalTable", "read_table", "load_dataset"),
@@ -91,7 +96,9 @@ _NAMES = {
         "probabilities_of_causation",
         "adjust",
     ),
-    "uncertainty": ("propagate_variance", "propagate_through_minimum", "fisher_information"),
+    "uncertainty": (
+        *("propagate_variance", "propagate_through_minimum", "decompose_variance", "fisher_information"),
+    ),
     "sensitivity": (
         *("LinearSensitivity", "omitted_variable_bias", "OmittedVariableBias"),
         *(
@@ -153,6 +160,7 @@ __all__ = [  # noqa: RUF022 -- in the order in which data meets them
     "adjust",
     "propagate_variance",
     "propagate_through_minimum",
+    "decompose_variance",
     "fisher_information",
     "LinearSensitivity",
     "omitted_variable_bias",

@@ -5,12 +5,15 @@ from ebm_causal.uncertainty.matrices import Direction, FisherInformation, Fisher
 from ebm_causal.uncertainty.minimizers import propagate_through_minimum
 from ebm_causal.uncertainty.propagated import Propagation
 from ebm_causal.uncertainty.propagation import propagate_variance
+from ebm_causal.uncertainty.total_variance import VarianceDecomposition, decompose_variance
 
 __all__ = [
     "Direction",
     "FisherInformation",
     "FisherInformations",
     "Propagation",
+    "VarianceDecomposition",
+    "decompose_variance",
     "fisher_information",
     "propagate_through_minimum",
     "propagate_variance",
