@@ -1,5 +1,6 @@
 """How strong something hidden would have to be to change the answer."""
 
+from ebm_causal.sensitivity.bayesian import BayesianSensitivity, bayesian_of_fits, bayesian_sensitivity
 from ebm_causal.sensitivity.benchmarks import omitted_variable_bias
 from ebm_causal.sensitivity.calibration import calibrated_prior, strongest_covariate
 from ebm_causal.sensitivity.e_values import EValue, e_value, e_value_of_difference, e_value_of_effect
@@ -11,6 +12,7 @@ from ebm_causal.sensitivity.no_assumption import NoAssumptionBounds, no_assumpti
 from ebm_causal.sensitivity.omitted_variable import Contour, OmittedVariableBias
 
 __all__ = [
+    "BayesianSensitivity",
     "Contour",
     "EValue",
     "Hidden",
@@ -19,6 +21,8 @@ __all__ = [
     "NoAssumptionBounds",
     "OmittedVariableBias",
     "RosenbaumBounds",
+    "bayesian_of_fits",
+    "bayesian_sensitivity",
     "calibrated_prior",
     "e_value",
     "e_value_of_difference",

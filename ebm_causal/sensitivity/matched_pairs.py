@@ -3,6 +3,7 @@ r"""Rosenbaum's bounds: how far hidden bias may go before a test of matched pair
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -182,23 +183,25 @@ def _p_value(
     weights: Float[np.ndarray, " pairs"], statistic: float, test: Test, exact: bool
 ) -> Callable[[float], float]:
     """The chance of the statistic or more, as a function of Gamma."""
-
-    def of_counts(gamma: float) -> float:
-        return float(bdtrc(int(statistic) - 1, len(weights), gamma / (1 + gamma))) if statistic > 0 else 1.0
-
-    def of_ranks(gamma: float) -> float:
-        # Means of tied ranks are halves, so twice a rank is whole.
-        law = _law(np.rint(2 * weights).astype(int), gamma / (1 + gamma))
-        return float(min(1.0, law[round(2 * statistic) :].sum()))
-
-    def of_normal(gamma: float) -> float:
-        p = gamma / (1 + gamma)
-        sd = math.sqrt(p * (1 - p) * float(weights @ weights))
-        return float(ndtr((p * float(weights.sum()) - statistic) / sd))
-
     if test != "signed_rank":
-        return of_counts
-    return of_ranks if exact else of_normal
+        return partial(_chance_of_count, statistic, len(weights))
+    if not exact:
+        return partial(_chance_by_normal, statistic, float(weights.sum()), float(weights @ weights))
+    # Means of tied ranks are halves, so twice a rank is whole.
+    return partial(_chance_of_ranks, round(2 * statistic), np.rint(2 * weights).astype(int))
+
+
+def _chance_of_count(statistic: float, pairs: int, gamma: float) -> float:
+    return float(bdtrc(int(statistic) - 1, pairs, gamma / (1 + gamma))) if statistic > 0 else 1.0
+
+
+def _chance_of_ranks(statistic: int, weights: np.ndarray, gamma: float) -> float:
+    return float(min(1.0, _law(weights, gamma / (1 + gamma))[statistic:].sum()))
+
+
+def _chance_by_normal(statistic: float, total: float, squares: float, gamma: float) -> float:
+    p = gamma / (1 + gamma)
+    return float(ndtr((p * total - statistic) / math.sqrt(p * (1 - p) * squares)))
 
 
 def _law(weights: np.ndarray, p: float) -> np.ndarray:
