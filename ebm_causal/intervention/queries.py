@@ -17,6 +17,7 @@ from ebm_causal.intervention.asking import Query, check_query, name_of
 from ebm_causal.intervention.draws import Draws, asked_at
 from ebm_causal.intervention.linking import is_confounded
 from ebm_causal.intervention.policies import obeying
+from ebm_causal.intervention.pyro_worlds import Model, model_draws, model_gap
 from ebm_causal.intervention.surgery import held_rows, refuse_undirected_surgery
 from ebm_causal.intervention.worlds import Imagined, Setting, causes, evaluate, imagine
 from ebm_causal.shapes import Betas
@@ -33,7 +34,7 @@ NONE_BY_CONSTRUCTION = (
 
 @torch.no_grad()
 def interventional(
-    energy: Energy,
+    energy: Energy | Model,
     do: Data,
     query: Query = "y",
     data: Rows | None = None,
@@ -51,7 +52,8 @@ def interventional(
     rows are far less noisy than the rows.
 
     Args:
-        energy: A sum of mechanisms and regularizers.
+        energy: A sum of mechanisms and regularizers; or a Pyro model without arguments, data and factors, that can be
+            drawn within a plate: its sites are the variables.
         do: What is set, by name; numbers make one row, ``[rows, dim]`` as many; a callable is a policy, a mechanism
             a new law (see :func:`do`).
         query: A variable; or ``energy``, the sum of all factors but the mechanisms of what is set; or a function
@@ -81,6 +83,8 @@ def interventional(
     References:
         Pearl (2009), Causality, section 3.2.
     """
+    if not isinstance(energy, Energy):
+        return model_draws(energy, (do, {}), query, (draws, seed), told=(data, beta))
     refuse_undirected_surgery(energy, do)
     changed, numbers = obeying(energy, do)
     check_query(changed, query, numbers)
@@ -100,7 +104,7 @@ def interventional(
 
 @torch.no_grad()
 def observational(
-    energy: Energy,
+    energy: Energy | Model,
     given: Data,
     query: Query = "y",
     data: Rows | None = None,
@@ -117,7 +121,7 @@ def observational(
     where these are all that is unknown of the causes, and are weighted by the likelihood of what is seen otherwise.
 
     Args:
-        energy: A sum of mechanisms and regularizers.
+        energy: As for ``interventional``.
         given: What is seen, by name.
         query: As for ``interventional``.
         data: As for ``interventional``.
@@ -141,6 +145,8 @@ def observational(
         >>> ec.observational(x + y + ec.GaussianRegularizer(1), given={"x": 1.0}).mean.round(decimals=1)
         tensor([[2.]], dtype=torch.float64)
     """
+    if not isinstance(energy, Energy):
+        return model_draws(energy, ({}, given), query, (draws, seed), told=(data, beta))
     refuse_undirected_surgery(energy, given)
     check_query(energy, query, given)
     held = held_rows(energy, given)
@@ -155,7 +161,7 @@ def observational(
 
 @torch.no_grad()
 def confounding_gap(
-    energy: Energy,
+    energy: Energy | Model,
     *,
     query: Query = "y",
     data: Rows | None = None,
@@ -167,7 +173,7 @@ def confounding_gap(
     r"""Seen minus done, :math:`\mathbb E[\text{query} \mid x] - \mathbb E[\text{query} \mid \mathrm{do}(x)]`.
 
     Args:
-        energy: A sum of mechanisms and regularizers.
+        energy: As for ``interventional``.
         query: As for ``interventional``.
         data: As for ``interventional``.
         draws: How many worlds.
@@ -196,6 +202,8 @@ def confounding_gap(
         raise EnergyError(
             "confounding_gap() needs a variable that is seen or set, as in confounding_gap(energy, x=[0, 1])."
         )
+    if not isinstance(energy, Energy):
+        return model_gap(energy, treatment, query, (draws, seed), told=(data, beta))
     refuse_undirected_surgery(energy, treatment)
     check_query(energy, query, treatment)
     held = held_rows(energy, treatment)
