@@ -34,3 +34,17 @@ class IdentificationError(EbmCausalError):
 
 class ConvergenceError(EbmCausalError):
     """A computation that did not arrive: a fit, a minimum, a quadrature."""
+
+
+class TrainingDiverged(ConvergenceError):  # noqa: N818 -- what happened, as callers know it
+    """A training that ran away: a number that is not finite, or energies without bound.
+
+    Attributes:
+        step: The step at which it was seen, counted from zero.
+        parameter: The parameter that gave way first.
+        checkpoint: The folder with the last good state; None where none was asked for or written.
+    """
+
+    def __init__(self, message: str, *, step: int, parameter: str, checkpoint: str | None = None) -> None:
+        super().__init__(message)
+        self.step, self.parameter, self.checkpoint = step, parameter, checkpoint

@@ -4,12 +4,14 @@ import copy
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 from torch import Tensor
 from torch.distributions import Distribution, Normal
+from torch.utils.data import Dataset
 
 from ebm_causal.energies import Energy, find_parameters, latents_of
 from ebm_causal.errors import ArgumentError, EnergyError
@@ -23,8 +25,12 @@ from ebm_causal.inference import (
 )
 from ebm_causal.learning.cooling import cool, stages
 from ebm_causal.learning.fits import Fit, FitDiagnostics
+from ebm_causal.learning.loops import Loop
+from ebm_causal.learning.losses import Loss
 from ebm_causal.learning.rows import rows_of
+from ebm_causal.learning.streaming import ParquetRows
 from ebm_causal.learning.tasks import Progress, Task, judged
+from ebm_causal.learning.training import fit_by_loss
 from ebm_causal.shapes import Betas
 from ebm_causal.threads import one_thread
 
@@ -34,7 +40,7 @@ DEFAULT_PRIOR = Normal(0.0, 10.0)
 @one_thread()
 def fit(
     energy: Energy,
-    data: Mapping[str, object] | pd.DataFrame,
+    data: Mapping[str, object] | pd.DataFrame | Dataset | ParquetRows,
     latents: Iterable[str] = ("z",),
     method: Literal["svi", "mcmc", "map"] = "svi",
     priors: Mapping[str, Distribution] | None = None,
@@ -50,6 +56,9 @@ def fit(
     beta: Betas = 1.0,
     seed: int = 0,
     progress: Progress | None = None,
+    loss: Loss | None = None,
+    loop: Loop | None = None,
+    checkpoint: str | Path | None = None,
 ) -> Fit:
     r"""Fit the parameters of a latent energy to data, its mechanisms locally normalized.
 
@@ -84,6 +93,10 @@ def fit(
         beta: The inverse temperature of mechanisms and regularizers alike, or a schedule to fit along.
         seed: The same seed gives the same numbers on the same machine.
         progress: Told the share done and what is being done.
+        loss: Another principle than the likelihood, a member of ``ebm_causal.learning``; ``method``, ``guide``,
+            ``kernel`` and priors have no part in it then.
+        loop: How a loss is minimized: batches, optimizer, early stopping.
+        checkpoint: A folder for states of a training by a loss; one that was killed goes on from there.
 
     Returns:
         The fit.
@@ -106,6 +119,12 @@ def fit(
         Hamiltonian dynamics; Rose (1998), Deterministic annealing for clustering, compression, classification,
         regression, and related optimization problems.
     """
+    if loss is not None or loop is not None or not isinstance(data, Mapping | pd.DataFrame):
+        return fit_by_loss(
+            energy, data, loss, latents=_latents(energy, latents), fixed=tuple(fixed), loop=loop, steps=steps,
+            learning_rate=learning_rate, beta=beta, seed=seed, checkpoint=checkpoint, progress=progress,
+            priors=priors,
+        )  # fmt: skip
     _check_choices(method, guide, kernel, steps)
     betas = at_each(single_or_schedule(beta))
     task = _task(

@@ -1,0 +1,80 @@
+"""Small energies and data for the tests of training: their answers are known in closed form."""
+
+import torch
+from torch import nn
+
+import ebm_causal as ec
+
+F64 = torch.float64
+
+
+class Precision(nn.Module):
+    """E = l x^2 / 2."""
+
+    def __init__(self, start=0.5, dtype=F64):
+        super().__init__()
+        self.l = nn.Parameter(torch.tensor(start, dtype=dtype))
+
+    def forward(self, x):
+        return 0.5 * self.l * (x**2).sum(-1)
+
+
+class Slope(nn.Module):
+    """A line through the origin, w x."""
+
+    def __init__(self, start=0.0):
+        super().__init__()
+        self.w = nn.Parameter(torch.tensor(start, dtype=F64))
+
+    def forward(self, x):
+        return self.w * x
+
+
+def precision(start=0.5, dtype=F64):
+    return ec.energy(Precision(start, dtype), x=1)
+
+
+def normal(rows=1000, seed=0, dim=1):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(rows, dim, generator=generator, dtype=F64)
+
+
+def standardized(rows=1000, seed=0):
+    x = normal(rows, seed)
+    return (x - x.mean()) / x.std(unbiased=False)
+
+
+def paired(rows=400, slope=2.0, noise=0.1, seed=0):
+    x, e = normal(rows, seed), normal(rows, seed + 1)
+    return {"x": x, "y": slope * x + noise * e}
+
+
+def line(start=0.0):
+    """(y - w x)^2 / 2 as a joint embedding, so that F is an energy of pairs and nothing is latent."""
+    return ec.energy(Pair(start), x=1, y=1)
+
+
+class Pair(nn.Module):
+    def __init__(self, start=0.0):
+        super().__init__()
+        self.w = nn.Parameter(torch.tensor(start, dtype=F64))
+
+    def forward(self, x, y):
+        return 0.5 * ((y - self.w * x) ** 2).sum(-1)
+
+
+def network(dims=("x", "y"), width=16, seed=0):
+    """A smooth network of all variables."""
+    torch.manual_seed(seed)
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layers = nn.Sequential(
+                nn.Linear(len(dims), width, dtype=F64), nn.Tanh(), nn.Linear(width, 1, dtype=F64)
+            )
+
+        def forward(self, **values):
+            return self.layers(torch.cat([values[name] for name in dims], -1)).squeeze(-1)
+
+    return ec.energy(Net(), **dict.fromkeys(dims, 1))
