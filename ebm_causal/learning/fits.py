@@ -15,6 +15,7 @@ from ebm_causal.errors import ArgumentError
 from ebm_causal.gibbs import restrict
 from ebm_causal.inference import AmortizedGuide, draw_rows, inference_data
 from ebm_causal.learning.predicting import log_likelihood_at, predictive_draws
+from ebm_causal.learning.records import TrainingRecord
 
 CHAIN_COLUMNS = ("r_hat", "ess_bulk", "ess_tail")
 NO_SPREAD = "a point: this method computes no standard deviation"
@@ -68,6 +69,7 @@ class Fit:
         beta: The inverse temperature.
         seed: The seed.
         resumed_from: The step from which a killed fit went on; None for a fit in one go.
+        training: How a training by a ``loss`` went; None for the other methods.
     """
 
     energy: Energy
@@ -86,6 +88,7 @@ class Fit:
     beta: float
     seed: int
     resumed_from: int | None = None
+    training: TrainingRecord | None = field(default=None, repr=False)
     network: AmortizedGuide | None = field(default=None, repr=False)
 
     @property
