@@ -3,15 +3,16 @@
 from ebm_causal.sampling.adapting import adapt_lattice, coarse_points, lay_lattices
 from ebm_causal.sampling.annealed_search import search_annealed
 from ebm_causal.sampling.annealing import Annealed, anneal
+from ebm_causal.sampling.batching import run_rows
 from ebm_causal.sampling.coordinate_search import search_coordinates
-from ebm_causal.sampling.diagnostics import Mixing, mixing
+from ebm_causal.sampling.diagnostics import Mixing, indicate_modes, mixing
 from ebm_causal.sampling.directions import PointEnergy, curvatures, slopes
 from ebm_causal.sampling.evolution import search_evolving
 from ebm_causal.sampling.hmc import hmc_step
 from ebm_causal.sampling.kernels import Info, State, begin
 from ebm_causal.sampling.ladders import effective_share, next_beta
 from ebm_causal.sampling.langevin import langevin_step
-from ebm_causal.sampling.lattice import Lattice, RowEnergy, joined, weighed
+from ebm_causal.sampling.lattice import Lattice, RowEnergy, joined, resample, weighed
 from ebm_causal.sampling.mala import mala_step
 from ebm_causal.sampling.minimizers import Certificate, Minima, certify, judge, minimize_rows
 from ebm_causal.sampling.mixtures import Mixture, mixture_around
@@ -27,24 +28,36 @@ from ebm_causal.sampling.schedules import (
     geometric_schedule,
     linear_schedule,
 )
+from ebm_causal.sampling.sweeping import Sweep, run_sweeps, sweep
+from ebm_causal.sampling.tempering import run_tempered
+from ebm_causal.sampling.tracing import Kernel
+from ebm_causal.sampling.tuning import Metric, metric_of, weighted_metric
+from ebm_causal.sampling.verdicts import REASONS, Goal, RowChains, Select
 from ebm_causal.sampling.weighting import LogMean, log_mean_weight
 
 __all__ = [
+    "REASONS",
     "Annealed",
     "Certificate",
     "Chains",
     "Frame",
+    "Goal",
     "Info",
+    "Kernel",
     "Lattice",
     "LogMean",
+    "Metric",
     "Minima",
     "Mixing",
     "Mixture",
     "Path",
     "PointEnergy",
     "PooledChains",
+    "RowChains",
     "RowEnergy",
+    "Select",
     "State",
+    "Sweep",
     "adapt_lattice",
     "anneal",
     "begin",
@@ -58,6 +71,7 @@ __all__ = [
     "effective_share",
     "geometric_schedule",
     "hmc_step",
+    "indicate_modes",
     "joined",
     "judge",
     "langevin_step",
@@ -65,16 +79,23 @@ __all__ = [
     "linear_schedule",
     "log_mean_weight",
     "mala_step",
+    "metric_of",
     "minimize_rows",
     "mixing",
     "mixture_around",
     "next_beta",
     "pareto_k",
+    "resample",
     "run_chains",
     "run_pooled",
+    "run_rows",
+    "run_sweeps",
+    "run_tempered",
     "search_annealed",
     "search_coordinates",
     "search_evolving",
     "slopes",
+    "sweep",
     "weighed",
+    "weighted_metric",
 ]

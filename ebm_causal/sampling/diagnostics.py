@@ -1,4 +1,4 @@
-r"""Whether chains have mixed: rank-normalized R-hat, bulk and tail effective sample sizes, of many quantities at once."""
+"""Whether chains have mixed: rank-normalized R-hat, bulk and tail effective sample sizes, of many quantities."""
 
 import math
 from typing import NamedTuple
@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 COLUMNS = 2_000_000  # numbers that are ranked at once, so that memory stays flat
+CLUSTERED = 3  # rounds of finding two clusters
 
 
 class Mixing(NamedTuple):
@@ -65,7 +66,7 @@ def _of_halves(halves: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     median = 0.5 * (order[:, (size - 1) // 2] + order[:, size // 2])
     _, folded = _ranked((flat - median[:, None]).abs())
     bulk = ranks.reshape(halves.shape)
-    r_hat = _r_hat(bulk).maximum(_r_hat(folded.reshape(halves.shape)))
+    r_hat = torch.fmax(_r_hat(bulk), _r_hat(folded.reshape(halves.shape)))
     tails = [
         _ess((halves <= _quantile(order, share)[:, None, None]).to(halves.dtype)) for share in (0.05, 0.95)
     ]
@@ -123,3 +124,34 @@ def _ess(chains: Tensor) -> Tensor:
     tau = -1 + 2 * torch.where(positive > 0, steady, 0.0).sum(-1) + even
     draws = number * count
     return draws / tau.clamp_min(1 / math.log10(draws))
+
+
+def indicate_modes(draws: Tensor) -> Tensor:
+    """In which of two clusters each draw is, zero or one; halves where a row has one mode.
+
+    Two means, begun on either side of the longest axis.
+
+    Args:
+        draws: ``[chains, draws, rows, dim]``.
+
+    Returns:
+        ``[chains, draws, rows]``.
+    """
+    flat = draws.detach().flatten(0, 1)
+    center = flat.mean(0)
+    apart = (flat - center) / flat.std(0).clamp_min(torch.finfo(flat.dtype).tiny)
+    if draws.shape[-1] == 1:
+        side = apart[..., 0]
+    else:
+        correlation = torch.einsum("nri,nrj->rij", apart, apart).nan_to_num(nan=0.0, posinf=0.0)
+        axis = torch.linalg.eigh(correlation).eigenvectors[..., -1]
+        side = (apart * axis).sum(-1)
+    for _ in range(CLUSTERED):
+        share = (side > 0).to(flat.dtype)
+        weight = share.sum(0).clamp_min(1.0)[:, None]
+        other = (len(flat) - share.sum(0)).clamp_min(1.0)[:, None]
+        high = torch.einsum("nr,nri->ri", share, apart)
+        low = (apart.sum(0) - high) / other
+        high = high / weight
+        side = ((apart - 0.5 * (high + low)) * (high - low)).sum(-1)
+    return (side > 0).to(flat.dtype).reshape(draws.shape[:-1])

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from ebm_causal.sampling.kernels import Info, Potential, State, along, begin, metropolis, normal_like
+from ebm_causal.sampling.kernels import Info, Potential, State, along, begin, metropolis, normal_like, square
 
 
 def hmc_step(
@@ -30,5 +30,5 @@ def hmc_step(
     for leap in range(leaps):
         proposal = begin(potential, proposal.position + stride * end)
         end = end - (stride if leap < leaps - 1 else 0.5 * stride) * proposal.gradient
-    kinetic = 0.5 * ((end * end).sum(-1) - (momentum * momentum).sum(-1))
+    kinetic = 0.5 * (square(end) - square(momentum))
     return metropolis(state, proposal, proposal.potential - state.potential + kinetic, generator)

@@ -119,7 +119,7 @@ class Lattice:
         chosen = self.points.gather(0, index[..., None].expand(-1, -1, self.dim))
         proposals = chosen + torch.einsum("rij,drj->dri", self.frame, jitter)
         surplus = self.energies.gather(0, index) - energy(proposals)
-        return _resample(proposals, surplus, draws, generator)
+        return resample(proposals, surplus, draws, generator)
 
 
 def weighed(
@@ -169,7 +169,7 @@ def _uniform(shape: tuple[int, ...], generator: torch.Generator, like: Tensor) -
     return torch.rand(shape, generator=generator, dtype=like.dtype).to(like.device)
 
 
-def _resample(proposals: Tensor, log_weights: Tensor, draws: int, generator: torch.Generator) -> Tensor:
+def resample(proposals: Tensor, log_weights: Tensor, draws: int, generator: torch.Generator) -> Tensor:
     """Systematic resampling of ``[many, rows, dim]`` by log weights, row by row, in a random order."""
     many, rows = log_weights.shape
     cumulative = torch.softmax(log_weights, 0).cumsum(0).T.contiguous()

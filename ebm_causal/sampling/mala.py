@@ -3,7 +3,7 @@ r"""The Metropolis-adjusted Langevin algorithm: one step down the gradient with 
 import torch
 from torch import Tensor
 
-from ebm_causal.sampling.kernels import Info, Potential, State, along, begin, metropolis, normal_like
+from ebm_causal.sampling.kernels import Info, Potential, State, along, begin, metropolis, normal_like, square
 
 
 def mala_step(
@@ -33,4 +33,4 @@ def mala_step(
 
 def _log_proposal(to: State, start: State, step_size: float | Tensor) -> Tensor:
     drift = start.position - along(step_size) * start.gradient
-    return -((to.position - drift) ** 2).sum(-1) / (4 * step_size)
+    return -square(to.position - drift) / (4 * step_size)

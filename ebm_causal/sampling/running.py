@@ -1,6 +1,5 @@
 """One loop for the kernels: warm-up with step size adaptation, then draws."""
 
-import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -9,6 +8,7 @@ from torch import Tensor
 
 from ebm_causal.sampling.hmc import hmc_step
 from ebm_causal.sampling.kernels import Potential, begin
+from ebm_causal.sampling.tuning import Averaging
 
 TARGET = 0.8
 
@@ -54,15 +54,20 @@ def run_chains(
         Hoffman and Gelman (2014), The No-U-Turn sampler, section 3.2 (dual averaging).
     """
     warmup, draws = counts
-    state, averaging, kept, infos = begin(potential, start), _Averaging(0.8), [], []
+    state, averaging, kept, infos = (
+        begin(potential, start),
+        Averaging(torch.tensor(0.8, dtype=start.dtype), TARGET),
+        [],
+        [],
+    )
     for iteration in range(warmup + draws):
         warming = iteration < warmup
-        size = averaging.current if warming else averaging.settled
+        size = float(averaging.current if warming else averaging.settled)
         longest = max(1, min(12, round(2.2 / size)))
         leaps = 1 + int(torch.randint(longest, (1,), generator=generator))
         state, info = hmc_step(state, potential, size, leaps, generator)
         if warming:
-            averaging.update(float(info.acceptance.mean()))
+            averaging.update(info.acceptance.mean())
         else:
             kept.append(state.position)
             infos.append(info)
@@ -73,29 +78,5 @@ def run_chains(
         torch.stack([info.acceptance for info in infos]).mean(0),
         torch.stack([info.accepted for info in infos]).to(start.dtype).mean(0),
         torch.stack([info.divergent for info in infos]).sum(0),
-        averaging.settled,
+        float(averaging.settled),
     )
-
-
-class _Averaging:
-    """Dual averaging of the log step size."""
-
-    def __init__(self, start: float) -> None:
-        self.center, self.log_size, self.log_mean = math.log(2 * start), math.log(start), math.log(start)
-        self.error, self.count = 0.0, 0
-
-    @property
-    def current(self) -> float:
-        return math.exp(self.log_size)
-
-    @property
-    def settled(self) -> float:
-        return math.exp(self.log_mean)
-
-    def update(self, acceptance: float) -> None:
-        self.count += 1
-        rate = 1 / (self.count + 10)
-        self.error = (1 - rate) * self.error + rate * (TARGET - acceptance)
-        self.log_size = self.center - math.sqrt(self.count) / 0.05 * self.error
-        weight = self.count**-0.75
-        self.log_mean = weight * self.log_size + (1 - weight) * self.log_mean

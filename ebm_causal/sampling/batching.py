@@ -1,0 +1,104 @@
+r"""Chains of many rows in one batch, each row with a step size and a metric of its own; rows that are done leave."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ebm_causal.sampling.lattice import RowEnergy
+from ebm_causal.sampling.tracing import Trace
+from ebm_causal.sampling.tuning import Metric, metric_of
+from ebm_causal.sampling.verdicts import DIVERGED, Goal, RowChains, Select, judge_chains
+
+TARGETS = {
+    "hmc": 0.8,
+    "mala": 0.574,
+    "langevin": 0.95,
+}  # acceptances; the last of MALA at Langevin's step size
+WINDOWS = (15, 25, 40)  # iterations of the warm-up, after each of which the metric is found anew
+AGAIN = (25,)  # those of rows that go on, which know their metric
+SETTLING = 20  # iterations for the step size alone
+ROUNDS = 4  # each with twice the draws of the last
+POINTS = 4096  # in a batch, below which a step costs the same: few rows have more chains, that are shorter
+FEWEST = 16  # iterations, below which nothing can be said of them
+MOST_SPLIT, SHORTEST = 16, 60  # chains in the place of one, and how many draws each has at least
+
+
+def run_rows(
+    select: Select, start: Tensor, metric: Metric, goal: Goal, generator: torch.Generator
+) -> RowChains:
+    """Run chains of every row until each has enough effective draws and its chains agree, or the rounds are over.
+
+    A row that is not done begins anew with what it has learned, for twice as long, and of its draws every
+    other is kept, every fourth, and so on. Where rows are few, several shorter chains stand for each.
+
+    Args:
+        select: The energy of some rows, by their numbers.
+        start: Where chains may begin, ``[starts, rows, dim]``, with finite energies.
+        metric: What is known of the scale of each row.
+        goal: When a row is done.
+        generator: Drives all randomness.
+
+    Returns:
+        The draws.
+    """
+    left = torch.arange(start.shape[1], device=start.device)
+    energy = select(left)
+    windows: tuple[int, ...] = WINDOWS
+    target = start.new_full(start.shape[1:2], TARGETS[goal.kernel])
+    whole: RowChains | None = None
+    for turn in range(ROUNDS):
+        wanted = goal.draws * 2**turn
+        split = max(1, min(POINTS // (len(left) * goal.chains), MOST_SPLIT, wanted // SHORTEST))
+        begin = _spread(start, goal.chains * split, generator)
+        plan = _Plan(goal, max(FEWEST, -(-wanted // split)), windows, target)
+        found, metric, start = _round(energy, begin, metric, plan, generator)
+        whole = found if whole is None else whole.put(left, found)
+        stay = (found.reason > 0).nonzero().flatten()
+        if len(stay) == 0 or goal.kernel == "langevin":
+            break
+        target = torch.where(found.reason == DIVERGED, 1 - (1 - target) / 3, target)[stay]
+        left, metric, start, windows = left[stay], metric.rows(stay), start[:, stay], AGAIN
+        energy = select(left)
+    assert whole is not None  # noqa: S101 -- there is a first round
+    return whole
+
+
+class _Plan(NamedTuple):
+    goal: Goal
+    iterations: int
+    windows: tuple[int, ...]
+    target: Tensor
+
+
+def _spread(start: Tensor, chains: int, generator: torch.Generator) -> Tensor:
+    """As many starts as there are chains, each as often as the others."""
+    order = torch.randperm(len(start), generator=generator)
+    return start[order.repeat(-(-chains // len(start)))[:chains].to(start.device)]
+
+
+def _round(
+    energy: RowEnergy,
+    start: Tensor,
+    metric: Metric,
+    plan: _Plan,
+    generator: torch.Generator,
+) -> tuple[RowChains, Metric, Tensor]:
+    """One warm-up and its draws; also the metric of the draws, and places to begin from."""
+    goal, iterations, windows, target = plan
+    warm = "mala" if goal.kernel == "langevin" else goal.kernel
+    size = torch.full_like(target, 0.8)
+    for length in windows:
+        trace = Trace(energy, start, metric)
+        size = trace.adapt(warm, target, (size, length), generator)
+        points = metric.outward(torch.stack(trace.positions[length // 3 :]))
+        start, metric = points[-1], metric_of(points.flatten(0, 1), metric)
+    trace = Trace(energy, start, metric)
+    size = trace.adapt(warm, target, (size, SETTLING), generator)
+    trace.forget()
+    for _ in range(iterations):
+        trace.step(goal.kernel, size, generator)
+    points = metric.outward(torch.stack(trace.positions, 1))
+    found = judge_chains(trace.energies, trace.infos, points, goal, size)
+    places = torch.linspace(0, iterations - 1, min(16, iterations), device=points.device).long()
+    return found, metric_of(points.flatten(0, 1), metric), points[:, places].flatten(0, 1)
