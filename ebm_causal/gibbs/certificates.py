@@ -86,7 +86,7 @@ def certify_inside(restriction: Restriction, points: Tensor, *, differentiable: 
         energies = _numbers(restriction.at(inside[None])[0])
     if not len(columns.real) or not differentiable:
         return _without_slope(inside, energies, columns)
-    energy = _in_real_columns(restriction, columns, inside)
+    energy = energy_of_reals(restriction, columns, inside)
     where, value, bound = _onto_bounds(energy, inside[:, columns.real], energies, columns)
     inside = inside.index_copy(1, columns.real, where)
     found = _judged(energy, inside, where, value, bound)
@@ -128,7 +128,7 @@ def _without_slope(points: Tensor, energies: Tensor, columns: Columns) -> Certif
     return Certified(points, energies, norm, none, held, flat, inside)
 
 
-def _in_real_columns(restriction: Restriction, columns: Columns, inside: Tensor) -> PointEnergy:
+def energy_of_reals(restriction: Restriction, columns: Columns, inside: Tensor) -> PointEnergy:
     """The energy of real coordinates within the supports, the finite ones held."""
 
     def energy(reals: Tensor) -> Tensor:

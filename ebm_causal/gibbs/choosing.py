@@ -9,6 +9,7 @@ from ebm_causal.gibbs.certificates import Certified, certify_inside, columns_of
 from ebm_causal.gibbs.descending import Ends, Plan
 from ebm_causal.gibbs.modes import Shape, group_ends, only_rows
 from ebm_causal.gibbs.restriction import Restriction
+from ebm_causal.gibbs.tails import tails_of
 
 SAME = 1e-15  # how far two states are apart at least
 
@@ -24,6 +25,7 @@ class Found(NamedTuple):
         stationary: Whether it is a minimum to rounding.
         ends: How many starts ended in it.
         agreement: The share of starts that ended as low as the lowest, ``[1, rows]``.
+        toward: Where the energy still falls, a direction in all columns, ``[most, rows, dim]``; zero elsewhere.
     """
 
     points: Tensor
@@ -33,6 +35,7 @@ class Found(NamedTuple):
     stationary: Tensor
     ends: Tensor
     agreement: Tensor
+    toward: Tensor
 
 
 def choose(block: Restriction, ends: Ends, plan: Plan, *, most: int, per_state: bool) -> Found:
@@ -48,16 +51,16 @@ def choose(block: Restriction, ends: Ends, plan: Plan, *, most: int, per_state: 
     kept = 1 if most == 1 else min(len(ends.energies), most * plan.starts)
     lowest = _lowest(ends, kept)
     agreement, as_low = _agreement(block, ends, lowest, per_state=per_state)
-    flat = certify_inside(
-        only_rows(block, torch.arange(block.rows, device=agreement.device).repeat(kept)),
-        lowest.points.flatten(0, 1),
-        differentiable=plan.differentiable,
-    )
+    owned = only_rows(block, torch.arange(block.rows, device=agreement.device).repeat(kept))
+    flat = certify_inside(owned, lowest.points.flatten(0, 1), differentiable=plan.differentiable)
     shape = (kept, block.rows)
     certified = Certified(*(entry.reshape(*shape, *entry.shape[1:]) for entry in flat))
     sure = (certified.stationary | (lowest.polled & certified.inside)) & certified.energies.isfinite()
+    toward = tails_of(owned, flat, sure.flatten(), differentiable=plan.differentiable)
+    toward = toward.reshape(*shape, toward.shape[-1])
+    sure = sure & (toward == 0).all(-1)
     points, energies, norm, smallest = certified[:4]
-    whole = Found(points, energies, norm, smallest, sure, as_low, agreement)
+    whole = Found(points, energies, norm, smallest, sure, as_low, agreement, toward)
     return whole if most == 1 else _grouped(block, whole, certified, most)
 
 
@@ -92,7 +95,10 @@ def _grouped(block: Restriction, whole: Found, certified: Certified, most: int) 
     rows = torch.arange(whole.points.shape[1], device=whole.points.device)
     points, energies, norm, smallest, sure = (entry[groups.first, rows] for entry in whole[:5])
     energies = torch.where(groups.found, energies, torch.inf)
-    return Found(points, energies, norm, smallest, sure & groups.found, groups.ends, whole.agreement)
+    return Found(
+        points, energies, norm, smallest, sure & groups.found, groups.ends, whole.agreement,
+        whole.toward[groups.first, rows],
+    )  # fmt: skip
 
 
 def _metric(block: Restriction, certified: Certified) -> Tensor:

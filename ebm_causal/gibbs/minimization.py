@@ -144,7 +144,7 @@ def _result(restriction: Restriction, found: Found, how: str, modes: int) -> Min
         agreement=found.agreement[0],
         smallest_eigenvalue=None if smallest is None else smallest[0],
         method=how,
-        warnings=_warnings(found.stationary[0], restriction.over),
+        warnings=_warnings(restriction, found),
         modes=several if modes > 1 else None,
     )
 
@@ -176,13 +176,29 @@ def _check_schedule(method: str, schedule: object) -> Tensor | None:
     return betas
 
 
-def _warnings(stationary: Tensor, over: tuple[str, ...]) -> tuple[str, ...]:
-    bad = (~stationary).nonzero().flatten().tolist()
-    if not bad:
-        return ()
-    note = (
-        f"no minimum over {list(over)} was reached in {len(bad)} rows, the first of them {bad[:5]}: the energy "
-        "there falls without end or toward an open bound, or the search stopped early. Look at gradient_norm, "
-        "take more starts, or method='cmaes'."
-    )
-    return (note,)
+def _warnings(restriction: Restriction, found: Found) -> tuple[str, ...]:
+    over, stationary = list(restriction.over), found.stationary[0]
+    falls = (found.toward[0] != 0).any(-1)
+    notes, tails, bad = [], falls.nonzero().flatten().tolist(), ~stationary & ~falls
+    if tails:
+        notes.append(
+            f"no minimum over {over} was reached in {len(tails)} rows, the first of them {tails[:5]}: the energy still "
+            f"falls toward {_toward(restriction, found.toward[0, tails[0]])}, where it has no slope left above "
+            "rounding. Add a regularizer, or state the variable's support."
+        )
+    if bool(bad.any()):
+        rows = bad.nonzero().flatten().tolist()
+        notes.append(
+            f"no minimum over {over} was reached in {len(rows)} rows, the first of them {rows[:5]}: the energy there "
+            "falls without end or toward an open bound, or the search stopped early. Look at gradient_norm, take more "
+            "starts, or method='cmaes'."
+        )
+    return tuple(notes)
+
+
+def _toward(restriction: Restriction, direction: Tensor) -> str:
+    """The coordinate that changes most in a direction, and which way."""
+    place, names = int(direction.abs().argmax()), []
+    for name, variable in zip(restriction.over, restriction.variables, strict=True):
+        names += [f"{name}[{i}]" for i in range(math.prod(variable.shape or (1,)))]
+    return f"{'larger' if direction[place] > 0 else 'smaller'} {names[place]}"
