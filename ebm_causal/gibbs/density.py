@@ -16,6 +16,7 @@ from ebm_causal.errors import EnergyError
 from ebm_causal.gibbs.estimates import Estimate
 from ebm_causal.gibbs.integrating import integrate
 from ebm_causal.gibbs.restriction import latents_left, restrict
+from ebm_causal.gibbs.scores import score_in
 from ebm_causal.gibbs.temperatures import Betas, restrict_at
 from ebm_causal.sampling import Lattice, adapt_lattice
 from ebm_causal.shapes import as_names, refuse_non_finite
@@ -90,7 +91,7 @@ class GibbsDensity(TorchDistribution):
 
     def log_prob(self, value: Tensor) -> Tensor:
         r"""The unnormalized log density, :math:`-\beta F_\beta`, of each value; normalized only if so constructed."""
-        return self.normalized_log_prob(value) if self.with_normalizer else self._log_weight(value)
+        return self.normalized_log_prob(value) if self.with_normalizer else self.log_weight(value)
 
     def log_partition(self) -> Estimate:
         """The log normalizer of each row's density."""
@@ -103,15 +104,35 @@ class GibbsDensity(TorchDistribution):
     def normalized_log_prob(self, value: Tensor) -> Tensor:
         """The log density, its normalizer included: this one may be used to learn parameters."""
         log_partition = self.log_partition().value
-        return self._log_weight(value) - log_partition.reshape(self.batch_shape)
+        return self.log_weight(value) - log_partition.reshape(self.batch_shape)
 
-    def score(self, value: Tensor) -> Tensor:
-        r"""The gradient of the log density, :math:`-\beta\nabla_y F`; the normalizer does not depend on y."""
+    def score(self, value: Tensor, wrt: str | Iterable[str] | None = None) -> Tensor:
+        r"""The gradient of the log density, whose mean is zero and whose variance is the Fisher information.
+
+        In y itself it is :math:`-\beta\nabla_y F`: the normalizer does not depend on y.
+
+        Args:
+            value: Of the density's variables.
+            wrt: By default these; else the names of some of them, of variables that are given, or of parameters
+                (``"parameters"`` for all), of which the normalizer does depend.
+
+        Returns:
+            ``[*batch, coordinates]``, detached.
+
+        Raises:
+            ArgumentError: If a name is none of these, or they are of several kinds.
+        """
+        if wrt is not None:
+            return score_in(self, value, wrt)
         with torch.enable_grad():
             batch = torch.broadcast_shapes(value.shape[:-1], self.batch_shape)
             point = value.detach().expand(*batch, self._width).clone().requires_grad_()
-            (gradient,) = torch.autograd.grad(self._log_weight(point).sum(), point)
+            (gradient,) = torch.autograd.grad(self.log_weight(point).sum(), point)
         return gradient
+
+    def with_given(self, given: Mapping[str, object]) -> "GibbsDensity":
+        """The same density given other values."""
+        return GibbsDensity(self.energy, self.over, given, self.beta)
 
     def sample(self, sample_shape: Any = ()) -> Tensor:
         """Independent draws, exact or from a lattice; latents drawn along are dropped. Pyro's seed governs them."""
@@ -130,17 +151,18 @@ class GibbsDensity(TorchDistribution):
         wider.__dict__.update(self.__dict__)
         wider.beta = self._beta_over(batch)
         wider._joint = replace(
-            self._joint, given=self._given_over(batch), rows=math.prod(batch), beta=wider.beta
+            self._joint, given=self.given_over(batch), rows=math.prod(batch), beta=wider.beta
         )
         super(GibbsDensity, wider).__init__(batch, self.event_shape, validate_args=False)
         return wider
 
-    def _log_weight(self, value: Tensor) -> Tensor:
+    def log_weight(self, value: Tensor) -> Tensor:
+        """The unnormalized log density, whatever ``log_prob`` includes."""
         batch = torch.broadcast_shapes(value.shape[:-1], self.batch_shape)
         flat = value.expand(*batch, self._width).reshape(-1, self._width)
         refuse_non_finite(self.over[0], flat)
         beta = self._beta_over(batch)
-        alone = replace(self._joint, over=self.over, given=self._given_over(batch), rows=len(flat), beta=beta)
+        alone = replace(self._joint, over=self.over, given=self.given_over(batch), rows=len(flat), beta=beta)
         values = {**alone.given, **{name: part[0] for name, part in alone.split(flat[None]).items()}}
         if not self.latents:
             return -self.energy.reduced(values, beta).expand(len(flat)).reshape(batch)
@@ -152,7 +174,8 @@ class GibbsDensity(TorchDistribution):
             return self.beta
         return self.beta.reshape(self.batch_shape).expand(batch).reshape(-1)
 
-    def _given_over(self, batch: torch.Size) -> dict[str, Tensor]:
+    def given_over(self, batch: torch.Size) -> dict[str, Tensor]:
+        """What is given, a row for each place of a batch."""
         found = {}
         for name, part in self.given.items():
             own = part.shape[1:]
@@ -209,5 +232,5 @@ class GibbsDensity(TorchDistribution):
     def _marginal(self, points: Tensor) -> Tensor:
         batch = self.batch_shape or (1,)
         shaped = points.reshape(len(points), *batch, self._width)
-        weights = self._log_weight(shaped if self.batch_shape else shaped[:, 0])
+        weights = self.log_weight(shaped if self.batch_shape else shaped[:, 0])
         return -weights.reshape(points.shape[:-1])

@@ -5,7 +5,7 @@ from the points, some rows at a time, so that no graph of all points is ever hel
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -40,31 +40,49 @@ class Piece:
 def inputs_of(restriction: Restriction) -> tuple[Tensor, ...]:
     """What a graph of the reduced energy starts from: tensors that are given, and parameters wherever they are held.
 
-    Parameters that no module owns, as those that a callable closes over, are found by the graph of two points.
+    Parameters that no module owns, as those that a callable closes over, are found by the graph of a point, what is
+    given cut off: a leaf that something given comes from must not be counted once more on its own.
     """
     if not torch.is_grad_enabled():
         return ()
     given = [value for value in restriction.given.values() if value.requires_grad]
     first = torch.zeros(1, dtype=torch.long, device=restriction.like.device)
-    probe = restriction.select(first).probe()
-    leaves = _leaves(probe) if probe.requires_grad else []
-    known = {id(value) for value in given}
-    return (*given, *(leaf for leaf in leaves if id(leaf) not in known))
+    alone = {name: value.detach() for name, value in restriction.given.items()}
+    probe = replace(restriction, given=alone).select(first).probe()
+    own = _reached(probe)[0] if probe.requires_grad else {}
+    if _entangled(given, own):  # then each path is counted once from its leaf on
+        return tuple(
+            {**own, **{key: leaf for value in given for key, leaf in _reached(value)[0].items()}}.values()
+        )
+    return (*given, *own.values())
 
 
-def _leaves(value: Tensor) -> list[Tensor]:
-    """The leaves of a graph."""
+def _entangled(given: Sequence[Tensor], own: dict[int, Tensor]) -> bool:
+    """Whether what is given comes from the energy's own parameters, or one of it from another."""
+    for value in given:
+        leaves, nodes = _reached(value)
+        others = [other for other in given if other is not value]
+        if set(leaves) & set(own) or any(id(other) in leaves or other.grad_fn in nodes for other in others):
+            return True
+    return False
+
+
+def _reached(value: Tensor) -> tuple[dict[int, Tensor], set[Any]]:
+    """The leaves of a graph, by their identity, and its nodes."""
+    if value.is_leaf:
+        return {id(value): value}, set()
     found: dict[int, Tensor] = {}
-    seen, stack = set(), [value.grad_fn]
+    seen: set[Any] = set()
+    stack: list[Any] = [value.grad_fn]
     while stack:
-        node: Any = stack.pop()
+        node = stack.pop()
         if node is None or node in seen:
             continue
         seen.add(node)
         if hasattr(node, "variable"):
             found[id(node.variable)] = node.variable
         stack += [following for following, _ in node.next_functions]
-    return list(found.values())
+    return found, seen
 
 
 def differentiable(

@@ -2,10 +2,12 @@ r"""Fisher information: the variance of the score, latents integrated out."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Literal, overload
+from typing import Literal, get_args, overload
 
 import numpy as np
+import torch
 from torch import Tensor
+from torch.distributions import constraints
 
 from ebm_causal.calculus import inverse_or_none, spectrum
 from ebm_causal.energies import Energy, find_parameters, named_parameters, normalized, undirected_of
@@ -13,15 +15,18 @@ from ebm_causal.errors import ArgumentError
 from ebm_causal.gibbs import at_each, latents_left, single_or_schedule
 from ebm_causal.inference import ParameterVector
 from ebm_causal.shapes import Betas, as_names
+from ebm_causal.uncertainty.at_data import information_at_data
+from ebm_causal.uncertainty.gauss_newton import gauss_newton_information
 from ebm_causal.uncertainty.informations import (
+    Parts,
     Question,
     expected_information,
-    observed_information,
     simulated_information,
 )
 from ebm_causal.uncertainty.matrices import Direction, FisherInformation, FisherInformations
 
 RELATIVE = 1e-9
+Kind = Literal["expected", "observed", "opg", "ggn"]
 
 
 @overload
@@ -30,12 +35,13 @@ def fisher_information(
     wrt: str | Iterable[str] = ...,
     over: str | Iterable[str] = ...,
     given: Mapping[str, object] | None = ...,
-    kind: Literal["expected", "observed"] = ...,
+    kind: Kind = ...,
     *,
     data: Mapping[str, object] | None = ...,
     beta: float = ...,
     draws: int | None = ...,
     rows: int | None = ...,
+    by_row: bool = ...,
     seed: int = ...,
 ) -> FisherInformation: ...
 
@@ -46,12 +52,13 @@ def fisher_information(
     wrt: str | Iterable[str] = ...,
     over: str | Iterable[str] = ...,
     given: Mapping[str, object] | None = ...,
-    kind: Literal["expected", "observed"] = ...,
+    kind: Kind = ...,
     *,
     data: Mapping[str, object] | None = ...,
     beta: Sequence[float] | np.ndarray | Tensor,
     draws: int | None = ...,
     rows: int | None = ...,
+    by_row: bool = ...,
     seed: int = ...,
 ) -> FisherInformations: ...
 
@@ -61,35 +68,42 @@ def fisher_information(
     wrt: str | Iterable[str] = "parameters",
     over: str | Iterable[str] = "y",
     given: Mapping[str, object] | None = None,
-    kind: Literal["expected", "observed"] = "expected",
+    kind: Kind = "expected",
     *,
     data: Mapping[str, object] | None = None,
     beta: Betas = 1.0,
     draws: int | None = None,
     rows: int | None = None,
+    by_row: bool = False,
     seed: int = 0,
 ) -> FisherInformation | FisherInformations:
-    r"""The Fisher information of parameters in the density of ``over`` given ``given``.
+    r"""The Fisher information of parameters or variables in the density of ``over`` given ``given``.
 
     .. math:: I = \mathrm{Cov}_p(\nabla_\theta \log p) = \beta^2\,\mathrm{Cov}_p(\nabla_\theta F_\beta)
 
-    What is in neither ``over`` nor ``given`` is latent and integrated out: the score is the posterior mean
-    of the complete score (Fisher's identity), and the information is complete minus missing (Louis).
-    Mechanisms are locally normalized; an energy with plain factors is normalized as a whole. ``expected``
-    is exact on a lattice or by enumeration; with ``draws`` it is simulated, which serves any number of
-    rows and variables (where what is ``given`` has causes among the latents, these are drawn given it).
-    ``observed`` is minus the Hessian of the log density at the data, and may be indefinite. Summed over rows.
+    What is in neither ``over`` nor ``given`` is latent and integrated out: the score is the posterior mean of the
+    complete score (Fisher's identity), and the information is complete minus missing (Louis). Mechanisms are locally
+    normalized; an energy with plain factors is normalized as a whole, its log Z by the centered covariance.
+
+    Four kinds, which agree on average at the truth and not otherwise. ``expected``: over the model, never negative;
+    exact on a lattice or by enumeration, or, with ``draws``, simulated, which serves any number of rows and variables
+    (where what is ``given`` has causes among the latents, these are drawn given it). ``observed``: minus the Hessian
+    of the log density at the data, which may be indefinite. ``opg``: outer products of the scores at the data. ``ggn``:
+    through the decoders' Jacobians and the costs' curvature. Summed over rows.
 
     Args:
         energy: The energy at the parameters in question.
-        wrt: ``parameters``, or names of some; ``beta`` too, for an energy of plain factors.
+        wrt: ``parameters``, or names of some; ``beta`` too; or variables: one of ``over`` (information of location),
+            or one that is ``given`` (a latent or an input held at a value).
         over: The variables of the density.
         given: What it is conditional on.
-        kind: ``expected`` or ``observed``.
-        data: For ``observed``: the values of ``over``.
+        kind: As above.
+        data: For ``observed`` and ``opg``: the values of ``over``; for ``ggn`` where the cost's curvature needs them.
         beta: The inverse temperature; a schedule of them asks at each, with the same seed.
-        draws: Simulated data sets for ``expected``; None for the exact one.
+        draws: Simulated data sets for ``expected``; draws of the latents for ``observed`` and ``opg``, which serves
+            latents that no lattice does; None for the exact one.
         rows: How many rows alike there are, where ``given`` holds one row or none.
+        by_row: Whether to keep the information of each row (exact ``expected``, ``opg``, ``ggn``, and variables).
         seed: For ``draws``.
 
     Returns:
@@ -99,7 +113,7 @@ def fisher_information(
         ArgumentError: If a name is not a parameter, the kind is unknown, data are missing, or beta is neither
             positive nor a schedule.
         EnergyError: If the energy does not use a parameter, or no exact method serves (then give ``draws``).
-        ConvergenceError: If the causes of what is given cannot be drawn.
+        ConvergenceError: If the causes of what is given cannot be drawn, or the latents' posterior has not converged.
 
     Example:
         >>> import ebm_causal as ec, torch
@@ -109,24 +123,32 @@ def fisher_information(
         tensor([[9.]], dtype=torch.float64)
 
     References:
-        Louis (1982), Finding the observed information matrix when using the EM algorithm.
+        Louis (1982), Finding the observed information matrix when using the EM algorithm; Kunstner, Balles and Hennig
+        (2019), Limitations of the empirical Fisher approximation; Martens (2020), New insights and perspectives on the
+        natural gradient method.
     """
-    if kind not in ("expected", "observed"):
-        raise ArgumentError(f"kind must be 'expected' or 'observed'; got {kind!r}.")
-    if kind == "observed" and not data:
-        raise ArgumentError("the observed information needs data={...} with the values of over.")
+    if kind not in get_args(Kind):
+        raise ArgumentError(f"kind must be one of {list(get_args(Kind))}; got {kind!r}.")
+    if kind in ("observed", "opg") and not data:
+        raise ArgumentError(f"the {kind} information needs data={{...}} with the values of over.")
     betas = single_or_schedule(beta)
     found = []
     for each in at_each(betas):
         question = replace(_question(energy, wrt, (as_names(over), dict(given or {})), each), rows=rows)
-        if kind == "observed":
-            parts = observed_information(question, data or {})
-        elif draws is not None:
-            parts = simulated_information(question, draws, seed)
-        else:
-            parts = expected_information(question)
-        found.append(_information(question, kind, *parts))
+        with torch.enable_grad():
+            parts = _parts(question, kind, data, draws, seed)
+        found.append(_information(question, kind, parts, by_row=by_row))
     return FisherInformations(beta=betas, each=tuple(found)) if isinstance(betas, Tensor) else found[0]
+
+
+def _parts(
+    question: Question, kind: str, data: Mapping[str, object] | None, draws: int | None, seed: int
+) -> Parts:
+    if kind == "ggn":
+        return gauss_newton_information(question, data)
+    if kind != "expected":
+        return information_at_data(question, kind, data or {}, draws, seed)
+    return expected_information(question) if draws is None else simulated_information(question, draws, seed)
 
 
 def _question(
@@ -135,24 +157,54 @@ def _question(
     over, given = sides
     whole = energy if undirected_of(energy) else normalized(energy)
     names = tuple(named_parameters(energy)) if wrt == "parameters" else as_names(wrt)
-    warm = "beta" in names
-    wanted = find_parameters(energy, [name for name in names if name != "beta"])
-    if warm and not undirected_of(energy):
-        raise ArgumentError(
-            "beta is a parameter of energies of plain factors; mechanisms are normalized at their own."
-        )
+    variables = _variables(whole, names, over, given)
+    warm = "beta" in names and not variables
+    wanted = () if variables else find_parameters(energy, [name for name in names if name != "beta"])
     vector = ParameterVector(energy, [name for name in named_parameters(energy) if name not in wanted])
-    if not len(vector) and not warm:
+    if not len(vector) and not warm and not variables:
         raise ArgumentError("the energy has no parameters: its callables are not nn.Modules.")
     return Question(
         energy=whole, over=over, latents=latents_left(whole, over, given), given=given, beta=beta,
-        parameters=vector, warm=warm, global_normalizer=bool(undirected_of(energy)),
+        parameters=vector, warm=warm, global_normalizer=bool(undirected_of(energy)), variables=variables,
     )  # fmt: skip
 
 
-def _information(
-    question: Question, kind: str, matrix: Tensor, complete: Tensor | None, standard_error: Tensor | None
-) -> FisherInformation:
+def _variables(
+    energy: Energy, names: tuple[str, ...], over: tuple[str, ...], given: Mapping[str, object]
+) -> tuple[str, ...]:
+    """The names, if they are variables; none of them if they are parameters."""
+    parameters = named_parameters(energy)
+    known = [name for name in names if name in energy.variables and name not in parameters]
+    if not known:
+        return ()
+    if len(known) < len(names):
+        other = next(name for name in names if name not in known)
+        raise ArgumentError(
+            f"wrt mixes the variable {known[0]!r} with {other!r}: ask for one kind at a time."
+        )
+    sides = {name in over for name in known}
+    stray = [name for name in known if name not in over and name not in given]
+    if stray or len(sides) > 1:
+        raise ArgumentError(
+            f"{known if not stray else stray[0]!r} must be in over, or in given: the information is about the location "
+            "of what is drawn, or about what it is drawn given. Put a latent into given at its value."
+        )
+    finite = [
+        name for name in known if not isinstance(energy.variables[name].support, type(constraints.real))
+    ]
+    if finite:
+        raise ArgumentError(
+            f"{finite[0]!r} is not a real vector: it has no location to be differentiated in."
+        )
+    return names
+
+
+def _information(question: Question, kind: str, parts: Parts, *, by_row: bool) -> FisherInformation:
+    matrix, complete = parts.rows.sum(0), None if parts.complete is None else parts.complete.sum(0)
+    if by_row and kind == "observed" and not question.variables:
+        raise ArgumentError(
+            "by_row serves expected, opg, ggn and variables; the observed one is of all rows."
+        )
     values, vectors, rank = spectrum(matrix, RELATIVE)
     names = question.labels
     flat = [i for i, value in enumerate(values) if value <= RELATIVE * float(values.abs().max())]
@@ -163,5 +215,6 @@ def _information(
     return FisherInformation(
         matrix=matrix, names=names, kind=kind, eigenvalues=values, rank=rank, unidentified=directions,
         cramer_rao=inverse_or_none(matrix, RELATIVE), complete=complete,
-        missing=None if complete is None else complete - matrix, standard_error=standard_error,
+        missing=None if complete is None else complete - matrix, standard_error=parts.standard_error,
+        by_row=parts.rows if by_row else None, scores=parts.scores,
     )  # fmt: skip

@@ -1,14 +1,15 @@
-"""The three ways to an information matrix: on a lattice of outcomes, at the data, and by simulated data."""
+"""Expected information: exact on a lattice of outcomes, or by data that are simulated from the model."""
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import pyro
 import torch
 from torch import Tensor
 
-from ebm_causal.calculus import hessian, parameter_jacobian
+from ebm_causal.calculus import parameter_jacobian
 from ebm_causal.energies import Energy
 from ebm_causal.errors import ArgumentError, ConvergenceError, EnergyError
 from ebm_causal.gibbs import GibbsDensity, Restriction, pyro_model, restrict
@@ -25,7 +26,22 @@ from ebm_causal.uncertainty.scores import unused_parameters
 
 FINE, WHOLE = 0.6, 32.0  # step and drop of lattices that are differentiated twice
 TOGETHER = 20_000  # rows that are simulated at once
-Parts = tuple[Tensor, Tensor | None, Tensor | None]  # information, complete information, standard error
+
+
+class Parts(NamedTuple):
+    """An information and what comes with it.
+
+    Attributes:
+        rows: The information of each row, ``[rows, p, p]``, or that of all as one row.
+        complete: The same had the latents been seen.
+        standard_error: Of the sum.
+        scores: At the data, ``[rows, p]``.
+    """
+
+    rows: Tensor
+    complete: Tensor | None = None
+    standard_error: Tensor | None = None
+    scores: Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +56,7 @@ class Question:
         beta: The inverse temperature.
         parameters: The parameters.
         warm: Whether beta is one of them, in the last place.
+        variables: Variables that are asked about in place of parameters.
         global_normalizer: Whether the density is normalized as a whole.
         rows: How many rows there are where what is given holds one or none; None for what it holds.
     """
@@ -53,11 +70,18 @@ class Question:
     warm: bool
     global_normalizer: bool
     rows: int | None = None
+    variables: tuple[str, ...] = ()
 
     @property
     def labels(self) -> tuple[str, ...]:
         """One name per coordinate."""
+        if self.variables:
+            return tuple(label for name in self.variables for label in self._coordinates(name))
         return (*self.parameters.labels, *(("beta",) if self.warm else ()))
+
+    def _coordinates(self, name: str) -> list[str]:
+        size = math.prod(self.energy.variables[name].shape or (1,))
+        return [name] if size == 1 else [f"{name}[{i}]" for i in range(size)]
 
 
 def expected_information(question: Question) -> Parts:
@@ -81,37 +105,20 @@ def expected_information(question: Question) -> Parts:
     marginal = (weights[..., None] * scores).sum(0).reshape(points, rows, -1)
     mass = outcomes.weights()[..., None]
     centered = marginal - (mass * marginal).sum(0)
-    information = times * torch.einsum("jri,jrk,jr->ik", centered, centered, mass[..., 0])
+    information = times * torch.einsum("jri,jrk,jr->rik", centered, centered, mass[..., 0])
     if inner is None:
-        return information, information, None
+        return Parts(information, information)
     spread = scores - (weights[..., None] * scores).sum(0)
     joint = weights * mass[..., 0].reshape(-1)
-    return information, information + times * torch.einsum("kni,knj,kn->ij", spread, spread, joint), None
-
-
-def observed_information(question: Question, data: Mapping[str, object]) -> Parts:
-    """At the data: minus the Hessian of the log density, and of the complete one averaged over the latents."""
-    values = {**question.given, **data}
-    if question.rows is not None:
-        raise ArgumentError("the observed information has the rows of its data; leave rows out.")
-    if question.warm:
-        raise ArgumentError("the observed information takes parameters; beta is served by kind='expected'.")
-    if not question.global_normalizer:
-        likelihood = MarginalLikelihood(question.energy, values, question.latents, question.beta)
-        tensors, names = question.parameters.tensors, question.parameters.names
-        joint = likelihood.log_likelihood()
-        unused_parameters(joint, names, tensors)
-        known = log_likelihood_of_given(question.energy, question.given, question.beta).expand(joint.shape)
-        information = -hessian((joint - known).sum(), tensors)
-        if not question.latents:
-            return information, information, None
-        return information, -hessian(_complete_log_density(likelihood) - known.sum(), tensors), None
-    return _observed_globally(question, values)
+    lost = torch.einsum("kni,knj,kn->nij", spread, spread, joint).reshape(
+        points, rows, *information.shape[1:]
+    )
+    return Parts(information, information + times * lost.sum(0))
 
 
 def simulated_information(question: Question, draws: int, seed: int) -> Parts:
     """By data drawn from the model itself: the mean over data sets of the sum over rows of score times score."""
-    if question.global_normalizer or question.warm:
+    if question.global_normalizer or question.warm or question.variables:
         raise ArgumentError("draws serve energies of mechanisms and their parameters; leave draws out.")
     if draws < 1:
         raise ArgumentError(f"draws must be positive; got {draws}.")
@@ -131,7 +138,8 @@ def simulated_information(question: Question, draws: int, seed: int) -> Parts:
         total, squares = total + scores.mT @ scores, squares + (scores**2).mT @ scores**2
     count = rows.rows * draws
     variance = (squares / count - (total / count) ** 2) * count / max(count - 1, 1)
-    return total / draws, None, (variance * rows.rows / draws).sqrt()
+    error = (variance * rows.rows / draws).sqrt()
+    return Parts(total[None] / draws, standard_error=error)
 
 
 def _simulated(question: Question, rows: Restriction, copies: int, seed: int) -> dict[str, Tensor]:
@@ -214,33 +222,33 @@ def _complete_scores(
     if inner is not None:
         lattice = inner.quadrature(step=1 / 3, drop=32.0)
         given, weights = {**inner.given, **inner.split(lattice.points)}, lattice.weights()
+    rows = common_rows(values)
+    if question.variables:
+        return _variable_scores(question, given, weights, rows)
     tensors: list[Tensor] = list(question.parameters.tensors)
     names = list(question.parameters.names)
     if question.warm:
         beta = torch.tensor(question.beta, dtype=torch.float64, requires_grad=True)
         tensors, names = [*tensors, beta], [*names, "beta"]
-        reduced = beta * question.energy.reduced(given)
+        reduced = question.energy.reduced(given, beta)
     else:
         reduced = question.energy.reduced(given, question.beta)
-    rows = common_rows(values)
     reduced = reduced.expand(*weights.shape) if inner is not None else reduced.expand(1, rows)
     unused_parameters(reduced, names, tensors)
     return -parameter_jacobian(reduced, tensors), weights.expand(reduced.shape)
 
 
-def _complete_log_density(likelihood: MarginalLikelihood) -> Tensor:
-    """Summed over rows, averaged over the latents at the parameters of the moment."""
-    terms = [-(lattice.weights() * block(lattice.points)).sum() for block, lattice in likelihood.lattices()]
-    return torch.stack(terms).sum() - likelihood.rows * likelihood.log_prior_normalizer()
-
-
-def _observed_globally(question: Question, values: Mapping[str, object]) -> Parts:
-    density = GibbsDensity(question.energy, question.over, question.given, question.beta)
-    checked = restrict(question.energy, question.latents, values, question.beta) if question.latents else None
-    rows = (
-        checked.given if checked is not None else restrict(question.energy, (), values, question.beta).given
-    )
-    point = torch.cat([rows[name] for name in question.over], -1)
-    total = density.normalized_log_prob(point).sum()
-    unused_parameters(total, question.parameters.names, question.parameters.tensors)
-    return -hessian(total, question.parameters.tensors), None, None
+def _variable_scores(
+    question: Question, given: Mapping[str, Tensor], weights: Tensor, rows: int
+) -> tuple[Tensor, Tensor]:
+    """Scores in variables: each point has a leaf of its own."""
+    layers = weights.shape[0] if weights.ndim else 1
+    leaves = {}
+    for name in question.variables:
+        shape = given[name].shape[-len(question.energy.variables[name].shape or (1,)) :]
+        leaves[name] = given[name].detach().expand(layers, rows, *shape).clone().requires_grad_()
+    with torch.enable_grad():
+        reduced = question.energy.reduced({**given, **leaves}, question.beta).expand(layers, rows)
+        unused_parameters(reduced, question.variables, list(leaves.values()))
+        slopes = torch.autograd.grad(reduced.sum(), list(leaves.values()))
+    return -torch.cat([slope.flatten(2) for slope in slopes], -1), weights.expand(layers, rows)

@@ -8,6 +8,10 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from ebm_causal.calculus import inverse_or_none
+from ebm_causal.errors import ArgumentError
+from ebm_causal.shapes import as_tensor
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Direction:
@@ -29,7 +33,7 @@ class FisherInformation:
     Attributes:
         matrix: The information, summed over rows.
         names: One per coordinate.
-        kind: ``expected`` or ``observed``.
+        kind: ``expected``, ``observed``, ``opg`` or ``ggn``.
         eigenvalues: In rising order.
         rank: How many eigenvalues exceed 1e-9 of the largest.
         unidentified: The directions of the others, unclipped.
@@ -37,6 +41,8 @@ class FisherInformation:
         complete: The information had the latents been seen; None where not computed.
         missing: What is lost by not seeing them: complete minus the information.
         standard_error: Of the matrix's entries, where it was simulated; None where exact.
+        by_row: The information of each row, ``[rows, p, p]``, where it was asked for.
+        scores: The score of each row at its data, ``[rows, p]``, for ``observed`` and ``opg``.
     """
 
     matrix: Tensor
@@ -49,6 +55,61 @@ class FisherInformation:
     complete: Tensor | None
     missing: Tensor | None
     standard_error: Tensor | None = None
+    by_row: Tensor | None = None
+    scores: Tensor | None = None
+
+    @property
+    def standard_errors(self) -> Tensor | None:
+        """The roots of the Cramer-Rao bounds, one per coordinate; None where the matrix is singular."""
+        return None if self.cramer_rao is None else self.cramer_rao.diagonal().sqrt()
+
+    @property
+    def sandwich(self) -> Tensor | None:
+        r"""The covariance :math:`I^{-1}(\sum_i s_i s_i')I^{-1}` that holds where the model is wrong.
+
+        None where there are no scores at data, or the matrix is singular. At a maximum of the likelihood alone, where
+        the scores sum to zero.
+        """
+        if self.cramer_rao is None or self.scores is None:
+            return None
+        return self.cramer_rao @ (self.scores.mT @ self.scores) @ self.cramer_rao
+
+    @property
+    def fraction_missing(self) -> Tensor | None:
+        """The shares of the complete information that are missing, rising: eigenvalues of complete^-1 missing.
+
+        The largest is the rate at which EM converges. None where not computed, or the complete information is singular.
+        """
+        if self.complete is None or self.missing is None:
+            return None
+        factor, failed = torch.linalg.cholesky_ex(self.complete)
+        if bool(failed > 0):
+            return None
+        inner = torch.linalg.solve_triangular(factor, self.missing, upper=False)
+        return torch.linalg.eigvalsh(torch.linalg.solve_triangular(factor, inner.mT, upper=False))
+
+    def natural_gradient(self, gradient: object, damping: float = 0.0) -> Tensor:
+        r"""The direction :math:`(I + \lambda\,1)^{-1}g`, in which a gradient is steepest per unit of information.
+
+        Args:
+            gradient: One number per coordinate, in the order of ``names``.
+            damping: :math:`\lambda`; zero refuses a singular matrix.
+
+        Raises:
+            ArgumentError: If the gradient has another size, damping is negative, or the matrix is singular.
+        """
+        g = as_tensor("gradient", gradient, self.matrix).to(self.matrix)
+        if g.shape != (len(self.names),):
+            raise ArgumentError(f"the gradient must be [{len(self.names)}]; got {list(g.shape)}.")
+        if damping < 0:
+            raise ArgumentError(f"damping must not be negative; got {damping}.")
+        inverse = inverse_or_none(self.matrix + damping * torch.eye(len(g)).to(g))
+        if inverse is None:
+            raise ArgumentError(
+                f"the information is not positive definite (smallest eigenvalue {self.smallest_eigenvalue:.3g}), so "
+                "the natural gradient is not defined: give damping, or leave out what is not identified."
+            )
+        return inverse @ g
 
     @property
     def smallest_eigenvalue(self) -> float:
@@ -56,11 +117,22 @@ class FisherInformation:
         return float(self.eigenvalues[0])
 
     def summary(self) -> pd.DataFrame:
-        """A row per parameter: its information alone, and its standard error where there is a bound."""
+        """A row per parameter: its information alone; standard errors where there is a bound; what is missing."""
         frame = pd.DataFrame({"information": self.matrix.diagonal().numpy()}, index=list(self.names))
-        if self.cramer_rao is not None:
-            frame["standard_error"] = self.cramer_rao.diagonal().sqrt().numpy()
+        if self.standard_errors is not None:
+            frame["standard_error"] = self.standard_errors.numpy()
+        if self.sandwich is not None:
+            frame["sandwich_error"] = self.sandwich.diagonal().sqrt().numpy()
+        if self.complete is not None and self.missing is not None:
+            frame["missing"] = (self.missing.diagonal() / self.complete.diagonal()).numpy()
         return frame
+
+    def plot(self, ax: Any = None) -> Any:
+        """The eigenvalues, which say how many directions the data tell about."""
+        from ebm_causal.figures import curves_picture
+
+        places = torch.arange(1, len(self.names) + 1).numpy()
+        return curves_picture(places, {"eigenvalue": self.eigenvalues.flip(0).numpy()}, "direction", ax=ax)
 
     def __repr__(self) -> str:
         size = len(self.names)

@@ -194,7 +194,7 @@ def _draws(
             raise ConvergenceError(
                 f"the density of {over} in rows {list(failed[:5])} could not be drawn from."
             )
-        values |= within.split(points)
+        values |= within.split(points.to(known.like))
     return {
         name: values[name].expand(draws if hidden else 1, known.rows, *values[name].shape[2:])
         for name in mechanism.parents

@@ -62,7 +62,7 @@ def test_observed_without_data():
 
 
 def test_kinds_that_are_unknown(unchecked):
-    with pytest.raises(ArgumentError, match="kind must be 'expected' or 'observed'; got 'magic'"):
+    with pytest.raises(ArgumentError, match=r"kind must be one of \['expected', .*; got 'magic'"):
         linear("w", kind="magic")
 
 
@@ -92,9 +92,3 @@ def test_an_inverse_temperature_that_is_not_positive(beta):
     energy = ec.LinearGaussianEnergy(torch.ones(1, 1, dtype=F64))
     with pytest.raises(ArgumentError, match="beta is an inverse temperature and must be positive"):
         ec.fisher_information(energy, beta=beta)
-
-
-def test_beta_of_normalized_mechanisms():
-    energy = ec.LinearGaussianEnergy(torch.ones(1, 1, dtype=F64))
-    with pytest.raises(ArgumentError, match="beta is a parameter of energies of plain factors"):
-        ec.fisher_information(energy, wrt="beta")

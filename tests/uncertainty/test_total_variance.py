@@ -111,7 +111,7 @@ def test_too_few_draws(fit):
 
 
 def test_a_law_without_a_variance():
-    y = ec.Mechanism("y", ("x", "z"), Outcome(), ec.StudentTCost(1.5))
+    y = ec.Mechanism("y", ("x", "z"), Outcome(), ec.StudentTCost(1.0, 1.5))
     x = ec.Mechanism("x", "z", lambda z: A * z, ec.SquaredError())
     fit = ec.fit(x + y + ec.GaussianRegularizer(1), {"x": X[:20], "y": Y[:20]}, method="map")
     with pytest.raises(EnergyError, match="law of 'y' given its causes has no finite variance"):

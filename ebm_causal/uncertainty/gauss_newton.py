@@ -1,0 +1,94 @@
+"""The generalized Gauss-Newton matrix of the parameters of decoders."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from ebm_causal.calculus import parameter_jacobian
+from ebm_causal.energies import Mechanism, mechanisms_of
+from ebm_causal.errors import ArgumentError, EnergyError
+from ebm_causal.gibbs import restrict
+from ebm_causal.shapes import common_rows
+from ebm_causal.uncertainty.at_data import Values, rows_at
+from ebm_causal.uncertainty.informations import Parts, Question
+
+
+def gauss_newton_information(question: Question, data: Mapping[str, object] | None) -> Parts:
+    r"""The Gauss-Newton matrix, :math:`\beta\sum J'(\nabla^2_{\hat y}C)J`, averaged over the latents' posterior.
+
+    Without data the value of a child is its mean, which serves costs whose curvature does not depend on it.
+
+    Raises:
+        ArgumentError: If there are no mechanisms, or data are needed.
+        EnergyError: If no prediction depends on a parameter.
+    """
+    if question.global_normalizer or question.warm or question.variables:
+        raise ArgumentError("the Gauss-Newton matrix is that of parameters of mechanisms.")
+    if question.latents and not data:
+        raise ArgumentError("the Gauss-Newton matrix of an energy with latents needs data={...}.")
+    mechanisms = [m for name, m in mechanisms_of(question.energy).items() if name in question.over]
+    values: dict[str, Tensor] = {}
+    if data:
+        values = rows_at(question, data)
+    else:
+        held = restrict(question.energy, (*question.over, *question.latents), question.given, question.beta)
+        rows = held.rows if question.rows is None else question.rows
+        values = {name: value.expand(rows, *value.shape[1:]) for name, value in held.given.items()}
+    weights = torch.ones(1, common_rows(values))
+    if question.latents:
+        inner = restrict(question.energy, question.latents, values, question.beta)
+        lattice = inner.quadrature(step=1 / 3, drop=32.0)
+        values, weights = {**inner.given, **inner.split(lattice.points)}, lattice.weights()
+    total, reached = torch.zeros(()), torch.zeros(len(question.parameters), dtype=torch.bool)
+    for mechanism in mechanisms:
+        part, touched = _curved(question, mechanism, values, weights)
+        total, reached = total + part, reached | touched
+    if not bool(reached.all()):
+        names = [label for label, one in zip(question.labels, reached.tolist(), strict=True) if not one]
+        raise EnergyError(
+            f"no prediction of {list(question.over)} depends on {names[0]!r}: the Gauss-Newton matrix is that of what "
+            "decoders use. Leave it out of wrt, or take another kind."
+        )
+    return Parts(total)
+
+
+def _curved(
+    question: Question, mechanism: Mechanism, values: Values, weights: Tensor
+) -> tuple[Tensor, Tensor]:
+    prediction = mechanism.predict(values)
+    shape = (*weights.shape, prediction.shape[-1])
+    prediction = prediction.expand(shape)
+    bends = [
+        _cost_hessian(mechanism, prediction, at) for at in _outcomes_of(mechanism, values, question.beta)
+    ]
+    if len(bends) > 1 and not torch.allclose(bends[0], bends[1]):
+        raise ArgumentError(
+            f"the curvature of the cost of {mechanism.child!r} depends on its value: give data={{...}}."
+        )
+    jacobian = parameter_jacobian(prediction, question.parameters.tensors)
+    half = torch.einsum("knab,knbp->knap", bends[0], jacobian)
+    part = question.beta * torch.einsum("knap,knaq,kn->npq", jacobian, half, weights.to(jacobian))
+    return part, (jacobian != 0).flatten(0, -2).any(0)
+
+
+def _outcomes_of(mechanism: Mechanism, values: Values, beta: float) -> list[Tensor]:
+    """The child's value; or its mean and another value, to see whether it matters."""
+    if mechanism.child in values:
+        return [values[mechanism.child]]
+    mean = mechanism.mean(values, beta).detach()
+    return [mean, mean * 0.5]
+
+
+def _cost_hessian(mechanism: Mechanism, prediction: Tensor, value: Tensor) -> Tensor:
+    with torch.enable_grad():
+        leaf = prediction.detach().clone().requires_grad_()
+        cost = mechanism.cost(leaf, value.expand(*leaf.shape[:-1], *value.shape[-1:]))
+        (slope,) = torch.autograd.grad(cost.sum(), leaf, create_graph=True)
+        rows = []
+        for entry in slope.unbind(-1):
+            found = None
+            if entry.requires_grad:
+                (found,) = torch.autograd.grad(entry.sum(), leaf, retain_graph=True, allow_unused=True)
+            rows.append(torch.zeros_like(leaf) if found is None else found)
+    return torch.stack(rows, -2).detach()
