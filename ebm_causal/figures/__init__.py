@@ -4,7 +4,9 @@ Every function takes ``ax=None``: given axes are drawn on, otherwise pyplot open
 notebook shows them. Reports draw on figures of their own (:func:`draw_svg`) and leave no trace in pyplot.
 """
 
+from ebm_causal.figures.balance import love_picture
 from ebm_causal.figures.canvas import draw_svg, to_svg
+from ebm_causal.figures.capacities import capacity_picture
 from ebm_causal.figures.comparisons import forest_picture, seen_and_done_picture, shares_picture
 from ebm_causal.figures.contours import contour_picture
 from ebm_causal.figures.curves import curves_picture
@@ -15,6 +17,7 @@ from ebm_causal.figures.responses import response_picture
 from ebm_causal.figures.waterfalls import waterfall_picture
 
 __all__ = [
+    "capacity_picture",
     "contour_picture",
     "curves_picture",
     "densities_picture",
@@ -22,6 +25,7 @@ __all__ = [
     "forest_picture",
     "graph_picture",
     "landscape_picture",
+    "love_picture",
     "response_picture",
     "seen_and_done_picture",
     "shares_picture",

@@ -167,7 +167,7 @@ def shares_picture(names: Sequence[str], shares: Sequence[float], ax: Axes | Non
     ax.set_ylim(len(bars) - 0.45, -0.55)
     low, high = min(0.0, *values, 0.0), max(0.05, *values)
     room = 0.16 * (high - low)  # for the numbers at the ends
-    ax.set_xlim(low - room if low < 0 else 0.0, high + room)
+    ax.set_xlim(low - 1.4 * room if low < 0 else 0.0, high + room)
     ax.set_xticks([])
     return ax
 

@@ -7,9 +7,11 @@ import torch
 
 from ebm_causal.data import CausalTable
 from ebm_causal.intervention import Draws, interventional, observational
-from ebm_causal.sensitivity import Hidden
+from ebm_causal.sensitivity import Hidden, capacity_curve
 
 DRAWS = 40_000
+CAPACITY_DRAWS = 16_000
+WEIGHTS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
 ROUNDING = 1e-9  # relative: a linear effect has no Monte Carlo error but this
 
 
@@ -28,11 +30,29 @@ def seeing_section(table: CausalTable, hidden: Hidden, seed: int) -> dict[str, A
         "levels": levels,
         "query": query,
         "contrast": contrast,
-        "capacity": None,
+        "capacity": _capacity(hidden, held, seed),
         "text": f"Under the latent energy at its median strength, the mean of {table.outcome} where {table.treatment} "
         "is seen tells of the covariates and the confounder too; where it is set it does not. The gap between the "
         "two is confounding, observed and hidden together.",
         "warnings": [*seen.warnings, *done.warnings],
+    }
+
+
+def _capacity(hidden: Hidden, held: list[float], seed: int) -> dict[str, Any]:
+    """The same contrast as the hidden confounder is regularized away, in the outcome's units, and the cost of fit."""
+    scale = hidden.standardized.outcome_scale
+    curve = capacity_curve(
+        hidden.fit.energy,
+        hidden.fit.data,
+        weights=WEIGHTS,
+        draws=CAPACITY_DRAWS,
+        seed=seed,
+        t=[held[0], held[-1]],
+    )
+    return {
+        "weights": curve.weights,
+        "gap": {"mean": scale * curve.gap, "standard_error": scale * curve.standard_error},
+        "cost": curve.cost,
     }
 
 

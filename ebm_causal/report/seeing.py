@@ -3,7 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ebm_causal.figures import draw_svg, seen_and_done_picture
+import numpy as np
+
+from ebm_causal.figures import capacity_picture, draw_svg, seen_and_done_picture
 from ebm_causal.report.blocks import Block, Name, Notice, Part, Picture, Table, words
 from ebm_causal.report.numbers import decimals_for, number
 from ebm_causal.report.question import level_names
@@ -25,8 +27,39 @@ def seeing_part(mapping: Mapping[str, Any]) -> Part | None:
         blocks.append(_levels(found, name, query, names))
     if found.get("contrast"):
         blocks.append(_contrast(found["contrast"], names))
+    if found.get("capacity"):
+        blocks += _capacity(found, found["capacity"])
     blocks += [Notice(warning, "warning") for warning in found.get("warnings") or ()]
     return Part("seeing", "Seeing against doing", tuple(blocks))
+
+
+def _capacity(found: Mapping[str, Any], capacity: Mapping[str, Any]) -> list[Block]:
+    """The contrast of seeing and doing as the confounder is regularized away."""
+    weights, gap, cost = capacity["weights"], capacity["gap"], capacity["cost"]
+    decimals = decimals_for([gap["standard_error"][0], gap["standard_error"][-1]], digits=2)
+    text = (
+        f"With the hidden confounder's regularizer {number(weights[-1])} times as heavy the gap goes from "
+        f"{number(gap['mean'][0], decimals)} to {number(gap['mean'][-1], decimals)}, and the fit loses "
+        f"{number(cost[-1] - cost[0], 4)} nats per row. What is left then is confounding by observed covariates. A "
+        "confounder that is regularized away is gone from the model, not from the world."
+    )
+    sides = tuple(np.asarray(side, float) for side in (gap["mean"], gap["standard_error"], cost))
+
+    def draw(name: str) -> str:
+        above = sides[2] - sides[2].min()
+        return draw_svg(
+            lambda ax: capacity_picture(
+                np.asarray(weights, float), (*sides[:2], above), found["outcome"], ax=ax
+            ),
+            size=(4.5, 2.7),
+            name=name,
+        )
+
+    caption = (
+        "The contrast that is seen less the one that is set (circles, with two Monte Carlo standard errors), and the "
+        "cost of fit (squares, right axis), against the weight of the confounder's regularizer."
+    )
+    return [words(text), Picture("capacity", draw, f"Capacity curve: {caption}", caption)]
 
 
 def _level_names(mapping: Mapping[str, Any], levels: Sequence[float]) -> list[str] | None:

@@ -3,6 +3,7 @@
 from ebm_causal.sensitivity.bayesian import BayesianSensitivity, bayesian_of_fits, bayesian_sensitivity
 from ebm_causal.sensitivity.benchmarks import omitted_variable_bias
 from ebm_causal.sensitivity.calibration import calibrated_prior, strongest_covariate
+from ebm_causal.sensitivity.capacity import CapacityCurve, capacity_curve
 from ebm_causal.sensitivity.e_values import EValue, e_value, e_value_of_difference, e_value_of_effect
 from ebm_causal.sensitivity.hidden_confounder import Hidden, fit_hidden
 from ebm_causal.sensitivity.linear import LinearSensitivity
@@ -13,6 +14,7 @@ from ebm_causal.sensitivity.omitted_variable import Contour, OmittedVariableBias
 
 __all__ = [
     "BayesianSensitivity",
+    "CapacityCurve",
     "Contour",
     "EValue",
     "Hidden",
@@ -24,6 +26,7 @@ __all__ = [
     "bayesian_of_fits",
     "bayesian_sensitivity",
     "calibrated_prior",
+    "capacity_curve",
     "e_value",
     "e_value_of_difference",
     "e_value_of_effect",
