@@ -2,22 +2,33 @@
 
 from ebm_causal.inference.arviz import chain_statistics, inference_data
 from ebm_causal.inference.arviz import version as arviz_version
+from ebm_causal.inference.bounds import Bounds, CompleteLikelihood, bounds_of
 from ebm_causal.inference.collapsed import Objective, Optimum, maximize, whiten
+from ebm_causal.inference.guides import AmortizedGuide, FlatGuide, NormalGuide
+from ebm_causal.inference.joint import JointDensity, sample_jointly
 from ebm_causal.inference.marginal import (
     MarginalLikelihood,
     likelihood_of_given,
     log_likelihood_of_given,
     refuse_undirected,
 )
-from ebm_causal.inference.mcmc import ParameterDraws, sample_parameters
+from ebm_causal.inference.mcmc import Kernel, ParameterDraws, sample_parameters
 from ebm_causal.inference.parameters import ParameterVector
 from ebm_causal.inference.posterior import Diagnostics, Posterior, draw_rows, sample
-from ebm_causal.inference.svi import AmortizedGuide, VariationalRun, run_svi
+from ebm_causal.inference.svi import Engine, Kind, VariationalRun, run_svi
 
 __all__ = [
     "AmortizedGuide",
+    "Bounds",
+    "CompleteLikelihood",
     "Diagnostics",
+    "Engine",
+    "FlatGuide",
+    "JointDensity",
+    "Kernel",
+    "Kind",
     "MarginalLikelihood",
+    "NormalGuide",
     "Objective",
     "Optimum",
     "ParameterDraws",
@@ -25,6 +36,7 @@ __all__ = [
     "Posterior",
     "VariationalRun",
     "arviz_version",
+    "bounds_of",
     "chain_statistics",
     "draw_rows",
     "inference_data",
@@ -34,6 +46,7 @@ __all__ = [
     "refuse_undirected",
     "run_svi",
     "sample",
+    "sample_jointly",
     "sample_parameters",
     "whiten",
 ]

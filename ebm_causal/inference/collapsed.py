@@ -1,6 +1,6 @@
 """Maximizing the collapsed objective: quasi-Newton in coordinates whitened by the curvature."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,8 @@ from ebm_causal.calculus import hessian
 from ebm_causal.errors import ConvergenceError
 from ebm_causal.inference.marginal import MarginalLikelihood
 from ebm_causal.inference.parameters import ParameterVector
+
+LogPrior = Callable[[Sequence[Tensor]], Tensor]  # of the parameters' values, in the order of their names
 
 MOST_CURVED = 400  # parameters up to which the whole curvature is computed
 ROUNDS = 40
@@ -29,12 +31,18 @@ class Objective:
 
     likelihood: MarginalLikelihood
     parameters: ParameterVector
-    log_prior: Callable[[ParameterVector], Tensor] | None = None
+    log_prior: LogPrior | None = None
 
     def value(self) -> Tensor:
         """At the energy's current parameters, with a graph."""
         total = self.likelihood.log_likelihood().sum()
-        return total if self.log_prior is None else total + self.log_prior(self.parameters)
+        return total if self.log_prior is None else total + self.log_prior(self.parameters.tensors)
+
+    def at(self, flat: Tensor) -> Tensor:
+        """At a flat vector, with a graph and whatever it is, infinite or NaN: what ``vmap`` can run."""
+        with self.parameters.standing_at(flat) as values:
+            total = self.likelihood.unchecked().sum()
+            return total if self.log_prior is None else total + self.log_prior(values)
 
     def value_and_gradient(self, flat: Tensor) -> tuple[float, Tensor]:
         """At a flat vector; minus infinity and zeros where the likelihood is not finite."""
@@ -43,7 +51,14 @@ class Objective:
             value = self.value()
         except ConvergenceError:
             return -np.inf, torch.zeros_like(flat)
+        if not bool(value.detach().isfinite()):  # beyond a prior's support
+            return -np.inf, torch.zeros_like(flat)
         return float(value.detach()), self.parameters.gradient(value)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """In which the energy computes."""
+        return self.parameters.tensors[0].dtype if self.parameters.tensors else torch.float64
 
     def curvature(self) -> Tensor:
         """Minus the Hessian at the current parameters: the observed information, prior included."""

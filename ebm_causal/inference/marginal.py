@@ -56,7 +56,7 @@ class MarginalLikelihood:
                 f"a lattice serves one or two latent dimensions; {list(self.latents)} have {self.whole.dim}."
             )
         self._blocks: list[tuple[Restriction, Lattice]] = []
-        self._priors = _checked_priors(energy, self.latents)
+        self._priors = checked_priors(energy, self.latents)
 
     @property
     def rows(self) -> int:
@@ -81,15 +81,7 @@ class MarginalLikelihood:
         Raises:
             ConvergenceError: If a row's likelihood is not finite.
         """
-        if not self.latents:
-            rows = -self.energy.reduced(self.whole.given, self.beta).expand(self.rows)
-        else:
-            if not self._blocks:
-                self.adapt()
-            rows = torch.cat(
-                [lattice.log_partition(block(lattice.points)) for block, lattice in self._blocks]
-            )
-        rows = rows - self.log_prior_normalizer()
+        rows = self.unchecked()
         bad = (~rows.detach().isfinite()).nonzero().flatten().tolist()
         if bad:
             raise ConvergenceError(
@@ -97,6 +89,23 @@ class MarginalLikelihood:
                 "extreme values."
             )
         return rows
+
+    @property
+    def size(self) -> int:
+        """How many energies one evaluation takes: the rows, times the points of their lattices where there are any."""
+        if not self.latents:
+            return self.rows
+        return sum(lattice.energies.numel() for _, lattice in self.lattices())
+
+    def unchecked(self) -> Tensor:
+        """The same whatever it is, without a look at the values, so that ``vmap`` can run it."""
+        if not self.latents:
+            rows = -self.energy.reduced(self.whole.given, self.beta).expand(self.rows)
+        else:
+            rows = torch.cat(
+                [lattice.log_partition(block(lattice.points)) for block, lattice in self.lattices()]
+            )
+        return rows - self.log_prior_normalizer()
 
     def lattices(self) -> list[tuple[Restriction, Lattice]]:
         """The blocks of rows with their lattices, laid at the current parameters if not yet."""
@@ -114,7 +123,7 @@ class MarginalLikelihood:
         like = self.whole.like
         total = like.new_zeros(())
         for prior in self._priors:
-            total = total + _log_normalizer(prior, self.beta, like)
+            total = total + log_normalizer(prior, self.beta, like)
         return total
 
 
@@ -162,7 +171,7 @@ def log_likelihood_of_given(energy: Energy, given: Mapping[str, object], beta: f
     for prior in prior_groups(unclamped(energy)):
         if set(prior.variables) <= set(held) - counted:
             rows = restrict(prior, (), {name: held[name] for name in prior.variables}, beta).given
-            total = total - prior.reduced(rows, beta) - _log_normalizer(prior, beta, total)
+            total = total - prior.reduced(rows, beta) - log_normalizer(prior, beta, total)
     return total
 
 
@@ -182,14 +191,15 @@ def refuse_undirected(energy: Energy) -> None:
         )
 
 
-def _log_normalizer(prior: Energy, beta: float, like: Tensor) -> Tensor:
+def log_normalizer(prior: Energy, beta: float, like: Tensor) -> Tensor:
+    """The log normalizer of a prior of variables without mechanisms."""
     (first, *more) = prior.factors.values()
     if isinstance(first, Regularizer) and not more:
         return first.log_normalizer(beta, like)
     return log_partition(prior, tuple(prior.variables), beta=beta).value
 
 
-def _checked_priors(energy: Energy, latents: tuple[str, ...]) -> tuple[Energy, ...]:
+def checked_priors(energy: Energy, latents: tuple[str, ...]) -> tuple[Energy, ...]:
     """The priors of variables without mechanisms, none of them shared by latents and data."""
     priors = prior_groups(energy)
     for prior in priors:

@@ -1,4 +1,4 @@
-"""MCMC over the parameters, latents integrated out: HMC whitened by the curvature at the mode, or Pyro's NUTS."""
+"""MCMC over the parameters, latents integrated out or drawn along: many chains of HMC, or Pyro's NUTS."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,12 +8,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ebm_causal.inference.arviz import chain_statistics
-from ebm_causal.inference.collapsed import Objective, Optimum, maximize, whiten
-from ebm_causal.sampling import run_chains
+from ebm_causal.errors import ConvergenceError
+from ebm_causal.inference.batching import BatchedPotential
+from ebm_causal.inference.collapsed import Objective, maximize, whiten
+from ebm_causal.inference.nuts import run_nuts
+from ebm_causal.sampling import Frame, PooledChains, mixing, run_pooled
 
 Kernel = Literal["hmc", "pyro-nuts"]
+Report = Callable[[int, int], None]
+
 WIDEST = (0.6, 28.0)  # step and drop of the lattices that serve all of the posterior
+DISPERSED = 1.5  # posterior standard deviations from the mode, where chains start
+TRIES = 20  # times that a start without density is drawn anew
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,23 +28,30 @@ class ParameterDraws:
 
     Attributes:
         draws: ``[chains, draws, parameters]``.
+        latents: ``[chains, draws, rows, dim]`` of the latents in unconstrained coordinates, where they were drawn
+            along; None where they were integrated out.
         r_hat: Rank-normalized, per parameter.
         ess_bulk: Bulk effective sample size, per parameter.
         ess_tail: Tail effective sample size, per parameter.
-        divergences: How many proposals diverged after warm-up.
-        moved: The share of draws in which each chain moved.
+        latent_r_hat: The largest R-hat of the latents that were drawn along; one where there are none.
+        chains: What the kernel tells of each draw, ``[chains, draws]``.
         lattice_error: By how many nats the log likelihood at some draws changes when the lattices are laid anew.
-        optimum: The mode that the chains started around.
+        evaluations: How many log densities with gradients it took, warm-up included.
+        history: The objective as the start was found.
+        curvature: Minus the Hessian of the log density at the mode, where it was computed.
     """
 
     draws: Tensor
+    latents: Tensor | None
     r_hat: np.ndarray
     ess_bulk: np.ndarray
     ess_tail: np.ndarray
-    divergences: int
-    moved: Tensor
+    latent_r_hat: float
+    chains: PooledChains
     lattice_error: float
-    optimum: Optimum
+    evaluations: int
+    history: tuple[float, ...]
+    curvature: Tensor | None
 
 
 def sample_parameters(
@@ -48,7 +61,7 @@ def sample_parameters(
     seed: int,
     kernel: Kernel = "hmc",
     steps: int = 500,
-    report: Callable[[int, int], None] | None = None,
+    report: Report | None = None,
 ) -> ParameterDraws:
     """Draw parameters from their posterior, latents integrated out on lattices laid at the mode.
 
@@ -65,93 +78,83 @@ def sample_parameters(
     """
     optimum = maximize(objective, steps=steps)
     curvature = objective.curvature() if optimum.curvature is None else optimum.curvature
-    whitening = whiten(curvature, 1e-6)
+    size = len(optimum.flat)
+    frame = Frame(center=optimum.flat, block=whiten(curvature, 1e-6), scales=optimum.flat.new_zeros(0))
     objective.likelihood.adapt(step=WIDEST[0], drop=WIDEST[1])
+    potential = BatchedPotential(
+        objective.at, objective.value_and_gradient, cost=objective.likelihood.size, dtype=objective.dtype
+    )
     generator = torch.Generator().manual_seed(seed)
 
-    def potential(moved: Tensor) -> tuple[Tensor, Tensor]:
-        values, gradients = [], []
-        for row in moved:
-            value, gradient = objective.value_and_gradient(optimum.flat + whitening @ row)
-            values.append(-value)
-            gradients.append(-(whitening.mT @ gradient))
-        return torch.tensor(values, dtype=moved.dtype), torch.stack(gradients)
+    def offsets(count: int) -> Tensor:
+        noise = torch.randn((count, size), generator=generator, dtype=torch.float64)
+        return frame.out(DISPERSED * noise)
 
-    run = _run_hmc if kernel == "hmc" else _run_nuts
-    whitened, divergences, moved = run(potential, len(optimum.flat), counts, generator, report)
-    draws = objective.parameters.with_positive_scales(optimum.flat + whitened @ whitening.mT)
+    chains = draw_chains(
+        potential, offsets, frame, counts=counts, kernel=kernel, generator=generator, report=report
+    )
+    draws = objective.parameters.with_positive_scales(chains.draws)
     error = _lattice_error(objective, draws)
     objective.parameters.set(draws.mean((0, 1)))
     return ParameterDraws(
-        draws=draws, **chain_statistics(draws.numpy()), divergences=divergences, moved=moved,
-        lattice_error=error, optimum=optimum,
+        draws=draws, latents=None, latent_r_hat=1.0, **statistics_of(draws), chains=chains, lattice_error=error,
+        evaluations=potential.evaluations + optimum.evaluations, history=optimum.history, curvature=optimum.curvature,
     )  # fmt: skip
 
 
-def _run_hmc(
-    potential: Callable[[Tensor], tuple[Tensor, Tensor]],
-    size: int,
+def draw_chains(
+    potential: BatchedPotential,
+    starts: Callable[[int], Tensor],
+    frame: Frame,
+    *,
     counts: tuple[int, int, int],
+    kernel: Kernel,
     generator: torch.Generator,
-    report: Callable[[int, int], None] | None,
-) -> tuple[Tensor, int, Tensor]:
+    report: Report | None,
+) -> PooledChains:
+    """Run a kernel from starts that have a density.
+
+    Args:
+        potential: Minus the log density of flat vectors, and its gradient.
+        starts: Draws so many starts.
+        frame: What is known of the target's shape.
+        counts: Chains, warm-up iterations and draws of each chain.
+        kernel: ``hmc``, or ``pyro-nuts``.
+        generator: Drives all randomness.
+        report: Told the iterations done and their number.
+
+    Raises:
+        ConvergenceError: If starts with a finite density are not found.
+    """
     chains, warmup, draws = counts
-    start = 1.5 * torch.randn((chains, size), generator=generator, dtype=torch.float64)
-    ran = run_chains(potential, start, (warmup, draws), generator, report)
-    return ran.draws, int(ran.divergences.sum()), ran.moved
+    start = _finite_starts(potential, starts, chains)
+    run = run_pooled if kernel == "hmc" else run_nuts
+    return run(potential, start, (warmup, draws), generator, frame=frame, report=report)
 
 
-def _run_nuts(
-    potential: Callable[[Tensor], tuple[Tensor, Tensor]],
-    size: int,
-    counts: tuple[int, int, int],
-    generator: torch.Generator,
-    report: Callable[[int, int], None] | None,
-) -> tuple[Tensor, int, Tensor]:
-    from pyro.infer import MCMC, NUTS
-    from pyro.util import set_rng_seed
-
-    chains, warmup, draws = counts
-    found, divergences = [], 0
-    for chain in range(chains):
-        set_rng_seed(int(torch.randint(2**31, (1,), generator=generator)))
-        kernel = NUTS(potential_fn=lambda values: _Bridge.apply(values["theta"], potential))
-        start = 1.5 * torch.randn(size, generator=generator, dtype=torch.float64)
-        run = MCMC(
-            kernel,
-            num_samples=draws,
-            warmup_steps=warmup,
-            initial_params={"theta": start},
-            disable_progbar=True,
-        )
-        run.run()
-        found.append(run.get_samples()["theta"])
-        divergences += sum(len(rows) for rows in run.diagnostics()["divergences"].values())
-        if report is not None:
-            report((chain + 1) * (warmup + draws), chains * (warmup + draws))
-    stacked = torch.stack(found)
-    moved = (stacked.diff(dim=1).abs().sum(-1) > 0).to(stacked.dtype).mean(1)
-    return stacked, divergences, moved
+def statistics_of(draws: Tensor) -> dict[str, np.ndarray]:
+    """R-hat and effective sample sizes of ``[chains, draws, quantities]``."""
+    found = mixing(draws)
+    return {name: getattr(found, name).numpy() for name in ("r_hat", "ess_bulk", "ess_tail")}
 
 
-class _Bridge(torch.autograd.Function):
-    """A potential that brings its own gradient, for Pyro's autograd."""
-
-    @staticmethod
-    def forward(ctx, theta: Tensor, potential: Callable[[Tensor], tuple[Tensor, Tensor]]) -> Tensor:
-        with torch.enable_grad():
-            value, gradient = potential(theta.detach()[None])
-        ctx.save_for_backward(gradient[0])
-        return value[0]
-
-    @staticmethod
-    def backward(ctx, upstream: Tensor) -> tuple[Tensor, None]:
-        (gradient,) = ctx.saved_tensors
-        return upstream * gradient, None
+def _finite_starts(potential: BatchedPotential, starts: Callable[[int], Tensor], chains: int) -> Tensor:
+    start = starts(chains)
+    for _ in range(TRIES):
+        bad = ~potential(start)[0].isfinite()
+        if not bool(bad.any()):
+            return start
+        start = torch.where(bad[:, None], starts(chains), start)
+    raise ConvergenceError(
+        f"{int(bad.sum())} of {chains} chains found no start with a finite density in {TRIES} tries: the priors "
+        "exclude where the likelihood is large, or the energy is not finite around its minimum."
+    )
 
 
 def _lattice_error(objective: Objective, draws: Tensor) -> float:
     """The largest change of the log likelihood, at the last draw of each of a few chains, on fresh lattices."""
+    if not objective.likelihood.latents:
+        return 0.0
     worst = 0.0
     checked = draws[:4, -1]
     for flat in checked:

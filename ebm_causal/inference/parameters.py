@@ -1,7 +1,8 @@
 """The learnable parameters of an energy as one flat vector, with labels."""
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -26,9 +27,16 @@ class ParameterVector:
         self.names = tuple(name for name in named if name not in left_out)
         self.tensors: list[nn.Parameter] = [named[name] for name in self.names]
         self._scales = [m.value for m in energy.modules() if isinstance(m, PositiveScale)]
+        self._places = Places(energy, self.tensors)
 
     def __len__(self) -> int:
         return sum(tensor.numel() for tensor in self.tensors)
+
+    @property
+    def scale_names(self) -> frozenset[str]:
+        """The names of scales, of which only the size matters."""
+        pairs = zip(self.names, self.tensors, strict=True)
+        return frozenset(name for name, tensor in pairs if any(tensor is scale for scale in self._scales))
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -51,6 +59,12 @@ class ParameterVector:
             for tensor, part in zip(self.tensors, self._parts(flat), strict=True):
                 tensor.copy_(part.reshape(tensor.shape))
 
+    @contextmanager
+    def standing_at(self, flat: Tensor) -> Iterator[tuple[Tensor, ...]]:
+        """Let the energy read its parameters from a flat vector within; yields their values, in the order of names."""
+        with self._places.holding(flat) as values:
+            yield values
+
     def with_positive_scales(self, flat: Tensor) -> Tensor:
         """A flat vector, or several, with scales made positive: only their squares matter."""
         parts = [
@@ -67,3 +81,44 @@ class ParameterVector:
 
     def _parts(self, flat: Tensor) -> tuple[Tensor, ...]:
         return torch.split(flat, [tensor.numel() for tensor in self.tensors], dim=-1)
+
+
+class Places:
+    """Where the modules of a tree keep some parameters, so that others can stand in for a while.
+
+    ``torch.func.functional_call`` does the same at a higher cost per call, and not while tracing. A callable that holds
+    a parameter outside its module keeps the old value: compare with the plain way before relying on this.
+
+    Args:
+        module: The tree.
+        tensors: Parameters of it.
+    """
+
+    def __init__(self, module: nn.Module, tensors: Iterable[Tensor]) -> None:
+        self.tensors = tuple(tensors)
+        self._sizes = [tensor.numel() for tensor in self.tensors]
+        self._kinds = [(tuple(tensor.shape), tensor.dtype) for tensor in self.tensors]
+        kept = [part._parameters for part in module.modules()]
+        self._places = [
+            [(held, name) for held in kept for name, value in held.items() if value is tensor]
+            for tensor in self.tensors
+        ]
+
+    def __len__(self) -> int:
+        return sum(self._sizes)
+
+    @contextmanager
+    def holding(self, flat: Tensor) -> Iterator[tuple[Tensor, ...]]:
+        """Put the parts of a flat vector in the parameters' place within: differentiable in it, also under ``vmap``."""
+        parts = torch.split(flat, self._sizes, dim=-1)
+        values = tuple(part.reshape(shape).to(dtype) for part, (shape, dtype) in zip(parts, self._kinds, strict=True))
+        try:
+            self._put(values)
+            yield values
+        finally:
+            self._put(self.tensors)
+
+    def _put(self, values: Iterable[Tensor]) -> None:
+        for places, value in zip(self._places, values, strict=True):
+            for held, name in places:
+                held[name] = value  # type: ignore[assignment]

@@ -8,19 +8,22 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
+from torch.distributions import Distribution
 
 from ebm_causal.calculus import spectrum
 from ebm_causal.energies import Energy, named_parameters, normalized
 from ebm_causal.errors import ArgumentError
 from ebm_causal.gibbs import restrict
-from ebm_causal.inference import AmortizedGuide, draw_rows, inference_data
-from ebm_causal.learning.predicting import log_likelihood_at, predictive_draws
+from ebm_causal.inference import Bounds, NormalGuide, draw_rows
+from ebm_causal.learning.exporting import export, prior_draws
+from ebm_causal.learning.predicting import predictive_draws
 from ebm_causal.learning.records import TrainingRecord
+from ebm_causal.learning.replicating import Replicas, predict_rows, replicate
 
 CHAIN_COLUMNS = ("r_hat", "ess_bulk", "ess_tail")
 NO_SPREAD = "a point: this method computes no standard deviation"
 FLAT = 1e-7  # of the largest curvature: below it the data do not identify a direction
-CHEAP = 2_000_000  # log likelihoods of rows that are computed for ArviZ without being asked
+CHEAP = 2_000_000  # rows times draws for which replicas are drawn without being asked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +36,8 @@ class FitDiagnostics:
         warnings: What cannot be trusted, in words.
         history: The objective as it rose: the log likelihood, or the evidence lower bound.
         evaluations: How many values and gradients it took.
+        chains: For ``mcmc``, by chain: the mean ``acceptance``, ``moved`` (the share of draws in which it moved) and
+            ``divergences``.
     """
 
     converged: bool
@@ -40,6 +45,7 @@ class FitDiagnostics:
     warnings: tuple[str, ...]
     history: tuple[float, ...]
     evaluations: int
+    chains: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:
@@ -54,16 +60,22 @@ class Fit:
     Attributes:
         energy: A copy of the energy at the fitted parameters (for ``mcmc`` at the posterior mean).
         method: ``map``, ``svi`` or ``mcmc``.
-        guide: What stands for the posterior of the latents: ``collapsed`` (a lattice per row) or ``amortized``.
+        guide: What stands for the posterior of the latents: ``collapsed`` (a lattice per row), ``amortized`` or
+            ``flat`` (a normal for each row, by a network or of its own), or ``joint`` (drawn along with parameters).
         labels: One per parameter coordinate.
         mean: The parameters, flat, in the order of ``labels``.
         curvature: The observed information of the parameters, latents integrated out, prior included;
-            None for an amortized fit and for more than 400 parameters.
+            None where a guide or draws stand for the latents, and for more than 400 parameters.
         draws: ``[chains, draws, parameters]`` for ``mcmc``, else None.
         chain_statistics: R-hat and effective sample sizes per parameter, for ``mcmc``.
-        log_likelihood: Of each row, latents integrated out; None for an amortized fit.
+        log_likelihood: Of each row, latents integrated out; by importance sampling where a guide stands for them.
+        bounds: For ``svi``, the evidence lower bound and the importance weighted one, and the gap between them.
         diagnostics: How the fit went.
         priors: The priors on parameters, in words, by name.
+        laws: The same as distributions.
+        draw_statistics: For ``mcmc``, ``lp``, ``acceptance_rate`` and ``diverging`` of each draw.
+        latent_chains: ``[chains, draws, rows, dim]`` of the latents in unconstrained coordinates, where they were drawn
+            along.
         data: The rows.
         latents: The latents' names.
         beta: The inverse temperature.
@@ -89,7 +101,11 @@ class Fit:
     seed: int
     resumed_from: int | None = None
     training: TrainingRecord | None = field(default=None, repr=False)
-    network: AmortizedGuide | None = field(default=None, repr=False)
+    network: NormalGuide | None = field(default=None, repr=False)
+    bounds: Bounds | None = None
+    laws: Mapping[str, Distribution] = field(default_factory=dict, repr=False)
+    draw_statistics: Mapping[str, Tensor] = field(default_factory=dict, repr=False)
+    latent_chains: Tensor | None = field(default=None, repr=False)
 
     @property
     def covariance(self) -> Tensor | None:
@@ -104,6 +120,7 @@ class Fit:
     def summary(self) -> pd.DataFrame:
         """Mean and standard deviation of each parameter, R-hat and effective sample sizes where there are chains.
 
+        With chains the column ``prior`` says which prior each parameter had.
         A parameter that the data do not identify has standard deviation ``inf``. Where none was computed it is
         missing, and the column ``note`` says why.
         """
@@ -116,41 +133,67 @@ class Fit:
         for column in CHAIN_COLUMNS:
             if column in self.chain_statistics:
                 frame[column] = self.chain_statistics[column]
+        if self.draws is not None and self.priors:
+            frame["prior"] = [self.priors.get(label.split("[")[0], self.priors.get(label, "")) for label in self.labels]
         return frame
 
     def to_arviz(self, draws: int = 200) -> Any:
-        """Parameters, latents and per-row log likelihood for ArviZ.
+        """Parameters, latents, replicas and the log likelihood of each row for ArviZ, dimensions named.
 
-        The latents are drawn at the fitted parameters. For ``mcmc`` the log likelihood is that at each draw,
-        and left out where rows times draws exceed two millions.
+        For ``mcmc`` latents, ``posterior_predictive`` and ``log_likelihood`` (latents integrated out, so that leaving
+        one row out means something) go with each draw of the parameters, ``sample_stats`` and ``prior`` are there; the
+        replicas are left out where rows times draws exceed two millions. For the other methods latents and replicas are
+        drawn at the fitted parameters.
 
         Args:
             draws: Draws of the latents, where there are no chains that say how many.
         """
-        posterior: dict[str, np.ndarray] = {}
-        if self.draws is not None:
-            posterior = {name: part.numpy() for name, part in self._named(self.draws).items()}
-            draws = self.draws.shape[1]
-        chains = 1 if self.draws is None else self.draws.shape[0]
-        posterior |= {name: part.numpy() for name, part in self.latent_draws(draws, chains).items()}
-        groups = {
-            "posterior": posterior,
-            "observed_data": {name: rows.numpy() for name, rows in self.data.items()},
-        }
-        likelihoods = self._log_likelihoods(chains, draws)
-        if likelihoods is not None:
-            groups["log_likelihood"] = {"rows": likelihoods.numpy()}
-        return inference_data(groups)
+        rows = next(iter(self.data.values())).shape[0]
+        groups: dict[str, Mapping[str, Tensor]] = {"observed_data": self.data}
+        if self.draws is None:
+            latents = self.latent_draws(draws)
+            groups |= {"posterior": latents, "posterior_predictive": self._predicted(latents, draws)}
+            if self.log_likelihood is not None:
+                groups["log_likelihood"] = {"rows": self.log_likelihood.expand(1, draws, -1)}
+        else:
+            named = self._named(self.draws)
+            groups |= {"posterior": named, "sample_stats": self.draw_statistics}
+            groups["prior"] = prior_draws(self.laws, {k: v.shape[2:] for k, v in named.items()}, self.seed)
+            if self.draws[..., 0].numel() * rows <= CHEAP:
+                found = self.replicas()
+                groups["posterior"] = {**named, **found.latents}
+                groups["posterior_predictive"] = found.predicted
+                groups["log_likelihood"] = {"rows": found.log_likelihood}
+        shapes = {name: variable.shape or (1,) for name, variable in self.energy.variables.items()}
+        return export(groups, shapes, rows)
+
+    def replicas(self) -> Replicas:
+        """Latents, rows drawn anew and log likelihoods of the rows, at each draw of the parameters.
+
+        Raises:
+            ArgumentError: If the fit has no draws of the parameters.
+        """
+        if self.draws is None:
+            raise ArgumentError(f"method={self.method!r} has no draws of the parameters: fit by 'mcmc'.")
+        return replicate(
+            self.energy, self.labels, self.data, (self.latents, self.beta, self.seed), self.draws,
+            drawn_along=self.latent_chains,
+        )  # fmt: skip
 
     def latent_draws(self, draws: int = 200, chains: int = 1) -> dict[str, Tensor]:
         """Draws ``[chains, draws, rows, dim]`` of the latents given each row, at the fitted parameters."""
         if not self.latents:
             return {}
         generator = torch.Generator().manual_seed(self.seed)
-        if self.network is not None:
-            return _guide_draws(self.network, self.data, (draws, chains), generator)
         restriction = restrict(normalized(self.energy), self.latents, self.data, self.beta)
-        points, _ = draw_rows(restriction, draws * chains, generator)
+        if self.network is not None:
+            points = restriction.to_support(_guide_draws(self.network, self.data, draws * chains, generator))[0]
+        elif self.latent_chains is not None:
+            known = self.latent_chains.flatten(0, 1)
+            chosen = torch.randint(len(known), (draws * chains,), generator=generator)
+            points = restriction.to_support(known[chosen])[0]
+        else:
+            points, _ = draw_rows(restriction, draws * chains, generator)
         shuffled = points[torch.randperm(draws * chains, generator=generator)]
         return {k: v.reshape(chains, draws, *v.shape[1:]) for k, v in restriction.split(shuffled).items()}
 
@@ -180,14 +223,12 @@ class Fit:
         size = f"rows={rows}, parameters={len(self.labels)}"
         return f"Fit(method={self.method!r}, {size}, {state}: {self.diagnostics.text})"
 
-    def _log_likelihoods(self, chains: int, draws: int) -> Tensor | None:
-        if self.log_likelihood is None:
-            return None
-        if self.draws is None:
-            return self.log_likelihood.expand(chains, draws, -1).clone()
-        if self.draws[..., 0].numel() * len(self.log_likelihood) > CHEAP:
-            return None
-        return log_likelihood_at(self.energy, self.labels, self.data, (self.latents, self.beta), self.draws)
+    def _predicted(self, latents: Mapping[str, Tensor], draws: int) -> dict[str, Tensor]:
+        """Rows drawn anew, ``[1, draws, rows, *shape]``, at the fitted parameters."""
+        generator = torch.Generator().manual_seed(self.seed)
+        seen = {name: value.expand(1, draws, *value.shape) for name, value in self.data.items()}
+        with torch.no_grad():
+            return predict_rows(self.energy, {**seen, **latents}, self.beta, generator)
 
     def _named(self, flat: Tensor) -> dict[str, Tensor]:
         named, found, start = named_parameters(self.energy), {}, 0
@@ -213,11 +254,9 @@ class Fit:
 
 
 def _guide_draws(
-    network: AmortizedGuide, data: Mapping[str, Tensor], counts: tuple[int, int], generator: torch.Generator
-) -> dict[str, Tensor]:
-    found, (draws, chains) = {}, counts
+    network: NormalGuide, data: Mapping[str, Tensor], count: int, generator: torch.Generator
+) -> Tensor:
+    """Draws ``[count, rows, dim]`` of all latents in unconstrained coordinates."""
     with torch.no_grad():
-        for name, (mean, scale) in network.moments(data).items():
-            shape = (chains, draws, *mean.shape)
-            found[name] = mean + scale * torch.randn(shape, generator=generator, dtype=mean.dtype)
-    return found
+        mean, scale = network.flat(data)
+    return mean + scale * torch.randn((count, *mean.shape), generator=generator, dtype=mean.dtype)

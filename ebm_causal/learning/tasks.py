@@ -1,6 +1,8 @@
 """One fit: what is learned from what, its objective, and how its maximization went."""
 
-from collections.abc import Callable, Mapping
+import copy
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -8,6 +10,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from ebm_causal.energies import Energy
+from ebm_causal.gibbs import values_of
 from ebm_causal.inference import MarginalLikelihood, Objective, Optimum, ParameterVector
 from ebm_causal.learning.fits import FitDiagnostics
 
@@ -38,6 +41,17 @@ class Task:
     seed: int
     progress: Progress | None
 
+    @property
+    def sizes(self) -> dict[str, int]:
+        """The latents and their dimensions."""
+        return {name: math.prod(self.energy.variables[name].shape or (1,)) for name in self.latents}
+
+    @property
+    def small(self) -> bool:
+        """Whether the latents can be integrated out: finite ones alone, or one or two real dimensions."""
+        finite = [values_of(self.energy.variables[name]) is not None for name in self.latents]
+        return all(finite) or (not any(finite) and sum(self.sizes.values()) <= 2)
+
     def objective(self) -> Objective:
         """The collapsed objective."""
         likelihood = MarginalLikelihood(self.energy, self.rows, self.latents, self.beta)
@@ -56,14 +70,25 @@ class Task:
 
         return report
 
-    def log_prior(self, parameters: ParameterVector) -> Tensor:
-        """The log prior density at the current parameters."""
+    def log_prior(self, values: Sequence[Tensor]) -> Tensor:
+        """The log prior density of the parameters' values."""
+        scales = self.parameters.scale_names  # of either sign: a prior is on their size
         terms = [
-            self.priors[name].log_prob(tensor).sum()
-            for name, tensor in zip(parameters.names, parameters.tensors, strict=True)
+            self.priors[name].log_prob(value.abs() if name in scales else value).sum()
+            for name, value in zip(self.parameters.names, values, strict=True)
             if name in self.priors
         ]
         return torch.stack(terms).sum()
+
+
+def unvalidated(law: Distribution) -> Distribution:
+    """The same prior without a look at values: outside its support it says -inf or NaN, and does not raise."""
+    own = copy.deepcopy(law)
+    part: Distribution | None = own
+    while part is not None:
+        part._validate_args = False
+        part = getattr(part, "base_dist", None)
+    return own
 
 
 def judged(optimum: Optimum) -> FitDiagnostics:

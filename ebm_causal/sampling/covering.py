@@ -1,10 +1,4 @@
-r"""Fine points over the cells of a look that may have mass, the lattice they make, and its self-check.
-
-The equal-weight sum over a lattice of step h errs by the density's Fourier transform at the frequencies
-:math:`2\pi/h`. At halves and thirds of these the points themselves tell it: it is the imbalance of the masses
-of every second and every third point. What falls off at least geometrically is, at the whole frequency,
-below the square of the one and the cube of the other; for a normal density below the fourth and ninth power.
-"""
+r"""Fine points over the cells of a look that may have mass and the lattice they make."""
 
 import math
 from collections.abc import Iterator
@@ -14,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ebm_causal.sampling.checking import checked, imbalances
 from ebm_causal.sampling.lattice import Lattice, weighed
 from ebm_causal.sampling.looking import (
     UNKNOWN,
@@ -32,8 +27,6 @@ MARGIN = 1.0  # by which a predicted energy may lie too high, beyond the drop, b
 SLACK = 4.0  # a prediction further off than this, where it matters, is not believed
 AT_ONCE = 65_536  # points that are evaluated at once: activations of a small network stay in cache
 ALIKE = 0.85  # rows with at least this share of the most points are evaluated together
-CAUTION = 10.0  # times the imbalances' estimate: transforms of several modes oscillate
-QUIET = 1e-9  # an imbalance that is rounding
 LARGEST = 3_000_000  # cells of a dense grid
 
 
@@ -76,7 +69,8 @@ class Chunk:
         coarse: Along which axes the step was too large, ``[rows, dim]``.
         whole: Whether nothing that matters was left out.
         slots: For each point, its place in the cover's list.
-        rough: Whether the masses fall off as at a kink or a wall, so that the self-check tells nothing.
+        blunt: Whether the step was too large where imbalances fall off slowly, as at a kink.
+        walled: Whether energies are infinite next to where there is mass.
     """
 
     index: Tensor
@@ -84,7 +78,8 @@ class Chunk:
     coarse: Tensor
     whole: Tensor
     slots: Tensor
-    rough: Tensor
+    blunt: Tensor
+    walled: Tensor
 
 
 def evaluate(found: Cover, energy: Rows, allowed: tuple[float, float], drop: float) -> Iterator[Chunk]:
@@ -106,14 +101,12 @@ def evaluate(found: Cover, energy: Rows, allowed: tuple[float, float], drop: flo
         if not bool(valid.all()):
             energies = torch.where(valid, energies, math.inf)
         lattice = weighed(points, energies, frame[index])
-        halves, thirds, sixths = imbalances(sites.codes_at(slots), lattice.masses.T, dim)
-        coarse = (halves > allowed[0]) | (thirds > allowed[1])
-        error = error_of(halves, thirds, allowed)
+        check = checked(imbalances(sites.codes_at(slots), lattice.masses.T, dim), allowed)
         whole = _complete(energies, taken(found.predicted, slots), drop)
         yield Chunk(
-            index=index, slots=torch.where(valid, slots.T, -1), coarse=coarse, whole=whole,
-            rough=walled | rough(halves, thirds, sixths),
-            lattice=replace(lattice, error=error, resolved=whole & ~coarse.any(-1) & (not found.blind)),
+            index=index, slots=torch.where(valid, slots.T, -1), coarse=check.coarse, whole=whole,
+            blunt=check.blunt & (not found.blind), walled=walled & (not found.blind),
+            lattice=replace(lattice, error=check.error, resolved=whole & ~check.coarse.any(-1) & (not found.blind)),
         )  # fmt: skip
 
 
@@ -124,50 +117,11 @@ def slots_of(counts: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
     return starts + torch.where(ranks < many, ranks, 0), (ranks < many).T
 
 
-def rough(halves: Tensor, thirds: Tensor, sixths: Tensor) -> Tensor:
-    """Whether imbalances fall off slower than geometrically, as at kinks and walls, per row."""
-    slow = (halves > thirds**1.5) & (halves > QUIET)
-    return slow.any(-1)
-
-
-def error_of(halves: Tensor, thirds: Tensor, allowed: tuple[float, float]) -> Tensor:
-    """The bound of the error by the imbalances ``[rows, dim]``.
-
-    As these may be small by accident, at least half of what is allowed counts.
-    """
-    least = halves.clamp_min(0.5 * allowed[0]) ** 2 + thirds.clamp_min(0.5 * allowed[1]) ** 3
-    return CAUTION * halves.shape[-1] * least.amax(-1)
-
-
 def _complete(energies: Tensor, predicted: Tensor, drop: float) -> Tensor:
     """Whether nothing that matters was left out: predictions near the edge are not far too high."""
     floor = energies.amin(0)
     outer = (predicted - energies > SLACK) & (predicted > floor + drop - 3 * SLACK)
     return ~outer.any(0)
-
-
-def imbalances(codes: Tensor, masses: Tensor, dim: int) -> tuple[Tensor, Tensor, Tensor]:
-    """The masses' Fourier transform at halves, thirds and sixths of the lattice's frequencies, ``[rows, dim]`` each.
-
-    The largest modulus of those that have a part along the axis.
-
-    Args:
-        codes: The remainders of the points' coordinates by six, as numbers in base six, ``[rows, points]``.
-        masses: Probabilities, ``[rows, points]``.
-        dim: The dimension.
-    """
-    many, size, axes = len(masses), 6**dim, tuple(range(1, dim + 1))
-    bins = (codes + size * torch.arange(many, device=codes.device)[:, None]).reshape(-1)
-    shares = torch.bincount(bins, weights=masses.reshape(-1), minlength=many * size).reshape(many, *[6] * dim)
-    waves = torch.fft.fftn(shares, dim=axes).abs().to(masses.dtype)
-    halves, thirds, sixths = (waves[(slice(None), *[slice(None, None, every)] * dim)] for every in (3, 2, 1))
-    return _largest(halves), _largest(thirds), _largest(sixths)
-
-
-def _largest(waves: Tensor) -> Tensor:
-    axes = range(1, waves.ndim)
-    parts = [waves.narrow(axis, 1, waves.shape[axis] - 1).reshape(len(waves), -1).amax(-1) for axis in axes]
-    return torch.stack(parts, -1)
 
 
 def grouped(counts: Tensor, divisible: bool) -> Iterator[Tensor]:

@@ -77,22 +77,24 @@ class Frame:
 
 
 class PooledChains(NamedTuple):
-    """Draws of a run, and what diagnostics need.
+    """Draws of a run, and what diagnostics need, ``[chains, draws]`` each.
 
     Attributes:
         draws: ``[chains, draws, dim]``.
-        acceptance: The mean acceptance probability of each chain.
-        moved: The share of draws in which each chain moved.
-        divergences: How many proposals diverged after warm-up, in each chain.
-        non_finite: How many proposals were infinite or NaN after warm-up, in each chain.
+        log_density: The log density of each draw.
+        acceptance: The acceptance probability of each proposal.
+        accepted: Whether it was taken.
+        divergent: Whether its energy error was infinite, NaN or enormous.
+        non_finite: Whether its density was infinite or NaN.
         step_size: The adapted step size.
         frame: The learned frame.
     """
 
     draws: Tensor
+    log_density: Tensor
     acceptance: Tensor
-    moved: Tensor
-    divergences: Tensor
+    accepted: Tensor
+    divergent: Tensor
     non_finite: Tensor
     step_size: float
     frame: Frame
@@ -154,6 +156,7 @@ class _Run:
         self.state = begin(self._round, frame.back(start))
         self.size = StepSize(start.shape[-1])
         self.kept: list[Tensor] = []
+        self.densities: list[Tensor] = []
         self.infos: list[Info] = []
 
     def step(self, *, adapt: bool = False) -> None:
@@ -161,10 +164,11 @@ class _Run:
         low, high = LENGTHS
         share = low + (high - low) * float(torch.rand(1, generator=self.generator, dtype=torch.float64))
         length, longest = share * QUARTER_TURN, self.size.current if adapt else self.size.settled
-        leaps = min(math.ceil(length / longest), MOST_LEAPS)
-        stride = min(length / leaps, longest)
+        leaps = max(1, min(round(length / longest), MOST_LEAPS))
+        stride = length / leaps if leaps < MOST_LEAPS else longest
         self.state, info = hmc_step(self.state, self._round, stride, leaps, self.generator)
         self.kept.append(self.state.position)
+        self.densities.append(-self.state.potential)
         self.infos.append(info)
         if adapt:
             self.size.update(float(info.acceptance.mean()))
@@ -183,26 +187,22 @@ class _Run:
         self.state = State(
             change.back(self.state.position), self.state.potential, change.pull(self.state.gradient)
         )
-        self.kept, self.infos = [], []
+        self.settle()
         self.size = StepSize(positions.shape[-1])
         return True
 
     def settle(self) -> None:
-        """The warm-up is over: what follows counts."""
-        self.kept, self.infos = [], []
+        """What was drawn so far does not count."""
+        self.kept, self.densities, self.infos = [], [], []
 
     def result(self) -> PooledChains:
         """What came of it."""
-        accepted = torch.stack([info.accepted for info in self.infos]).to(self.state.position.dtype)
+        told = Info(*[torch.stack(values, 1) for values in zip(*self.infos, strict=True)])
+        positions, densities = torch.stack(self.kept, 1), torch.stack(self.densities, 1)
         return PooledChains(
-            self.frame.out(torch.stack(self.kept, 1)),
-            torch.stack([info.acceptance for info in self.infos]).mean(0),
-            accepted.mean(0),
-            torch.stack([info.divergent for info in self.infos]).sum(0),
-            torch.stack([info.non_finite for info in self.infos]).sum(0),
-            self.size.settled,
-            self.frame,
-        )
+            self.frame.out(positions), densities, told.acceptance, told.accepted, told.divergent, told.non_finite,
+            self.size.settled, self.frame,
+        )  # fmt: skip
 
     def _round(self, position: Tensor) -> tuple[Tensor, Tensor]:
         value, gradient = self.potential(self.frame.out(position))

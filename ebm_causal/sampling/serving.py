@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ebm_causal.sampling.aims import Aim
-from ebm_causal.sampling.covering import error_of
+from ebm_causal.sampling.checking import checked, waves_of
 from ebm_causal.sampling.lattice import Lattice, weighed
 from ebm_causal.sampling.looking import Look, coordinates, placed, strides_of
 
@@ -25,11 +25,19 @@ def served(look: Look, aim: Aim) -> tuple[Tensor, Lattice]:
     edge = ((places == 0) | (places == places.amax(0))).any(-1).nonzero().flatten()
     empty = lattice.masses.index_select(0, edge).amax(0) <= math.exp(-aim.drop)
     smooth = bends_of(look) <= SMOOTH / aim.step**2
-    halves, thirds = (_imbalance(lattice.masses, places, every) for every in (2, 3))
-    even = (halves <= aim.allowed[0]) & (thirds <= aim.allowed[1])
-    good = empty & smooth & even & lattice.log_integral.isfinite()
-    error = error_of(halves[:, None], thirds[:, None], aim.allowed) * look.dim
-    return good, replace(lattice, error=error, resolved=good)
+    check = checked(waves_of(_binned(lattice.masses, look.shape)), aim.allowed)
+    good = empty & smooth & ~check.coarse.any(-1) & lattice.log_integral.isfinite()
+    return good, replace(lattice, error=check.error, resolved=good)
+
+
+def _binned(masses: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Masses ``[points, rows]`` summed over places alike modulo six, ``[rows, 6, ...]``."""
+    for axis, size in enumerate(shape):
+        parts = masses.reshape(6**axis, size, -1)
+        whole = size // 6 * 6
+        masses = parts[:, :whole].reshape(6**axis, size // 6, 6, -1).sum(1)
+        masses[:, : size - whole] += parts[:, whole:]
+    return masses.reshape(6 ** len(shape), -1).T.reshape(-1, *[6] * len(shape))
 
 
 def bends_of(look: Look) -> Tensor:
@@ -40,15 +48,3 @@ def bends_of(look: Look) -> Tensor:
         bend = (grid[:, 2:] + grid[:, :-2]).sub_(grid[:, 1:-1], alpha=2)
         found.append(bend.reshape(-1, bend.shape[-1]).amax(0))
     return torch.stack(found).amax(0)
-
-
-def _imbalance(masses: Tensor, places: Tensor, every: int) -> Tensor:
-    """The largest modulus of the masses' Fourier transform at multiples of a part of the lattice's frequencies."""
-    dim = places.shape[-1]
-    modes = torch.cartesian_prod(*[torch.arange(every)] * dim).reshape(-1, dim)
-    radix = torch.tensor(strides_of((every,) * dim))
-    number, conjugate = (modes * radix).sum(-1), (-modes % every * radix).sum(-1)
-    modes = modes[(number > 0) & (number <= conjugate)].to(places)  # one of each pair of conjugates
-    phases = (places @ modes.T * (2 * math.pi / every)).T
-    squares = (phases.cos() @ masses) ** 2
-    return (squares if every == 2 else squares + (phases.sin() @ masses) ** 2).amax(0).sqrt()

@@ -20,14 +20,16 @@ from torch import Tensor
 
 from ebm_causal.sampling.covering import grouped, slots_of
 from ebm_causal.sampling.lattice import Lattice, weighed
-from ebm_causal.sampling.looking import Look, flat_places, placed, see, widened
+from ebm_causal.sampling.looking import Look, placed, see, strides_of, widened
 from ebm_causal.sampling.selecting import Rows
 
 SHIFTS = 8
 COVERED = 3.0  # standard errors of the mean of the shifts, which the error is
 GOAL = 1e-4  # an error at which no finer lattices are laid
-FINER = 4.0  # times the points, where it is not met
-MOST = {1: 60_000, 2: 250_000, 3: 700_000}  # points of a row
+FINER = 4.236  # times the points, where it is not met; lattices of a whole multiple would share their errors
+MOST = {1: 60_000, 2: 500_000, 3: 1_000_000}  # points of a row
+IN_ALL = 10_000_000  # points of all rows
+LEAST = 4_000  # points of a row that are spent if need be, however many rows there are
 FEWEST = 50.0  # points that share the mass, below which the spread tells nothing
 AT_ONCE = 4_000_000  # places times rows
 
@@ -45,28 +47,42 @@ def turn(dim: int, like: Tensor) -> Tensor:
 
 
 def shifted(look: Look, energy: Rows, drop: float) -> Iterator[tuple[Tensor, Lattice]]:
-    """Lattices of all rows of a look, finer ones until their spread is small, with the rows' numbers."""
-    region = widened(see(look, drop, 1.0).keep, look.shape)
-    left, density, best = look, 1.0, None
+    """Lattices of all rows of a look, finer ones until their spread is small, with the rows' numbers.
+
+    Two at least, for few points may all agree by chance.
+    """
+    region, most = widened(see(look, drop, 1.0).keep, look.shape), _most(energy.count, look.dim)
+    left, density = look, 1.0
+    before = torch.full_like(look.base[:, 0], math.nan)
     while len(left.rows):
         following = []
         for index, lattice in _laid(left, region, energy, density):
-            counts = lattice.energies.isfinite().sum(0)
-            done = (lattice.error <= GOAL) | (FINER * counts > MOST[look.dim])
+            change = (lattice.log_integral - before[index]).abs()
+            before[index] = lattice.log_integral
+            done = (torch.maximum(lattice.error, change) <= GOAL) | (
+                FINER * lattice.energies.isfinite().sum(0) > most
+            )
             if bool(done.any()):
                 yield left.rows[index[done]], lattice.rows(done.nonzero().flatten())
             following.append(index[~done])
         some = torch.cat(following)
-        left, region, density = left.some(some), region[:, some], density * FINER
+        left, region, before, density = left.some(some), region[:, some], before[some], density * FINER
+
+
+def _most(rows: int, dim: int) -> float:
+    """How many points a row may have where there are so many."""
+    return min(MOST[dim], max(LEAST, IN_ALL / rows))
 
 
 def _laid(look: Look, region: Tensor, energy: Rows, density: float) -> Iterator[tuple[Tensor, Lattice]]:
     """Lattices with so many points for each cell of the look, over the cells of a region ``[cells, rows]``."""
-    places, shift = _places(look, density)
-    cells = flat_places((places + 0.5).floor().long(), look.shape)
-    frame = look.cell @ turn(look.dim, look.cell) * (SHIFTS / density) ** (1 / look.dim)
+    cells = region.any(1).nonzero().flatten()
+    places, cell, shift = _places(look, cells, density)
+    frame = look.cell @ _frame(look.dim, density, look.cell)
+    log_cell = torch.linalg.det(look.cell).abs().log() - math.log(density)
+    within = region[cells]
     for part in torch.arange(len(look.rows)).split(max(1, AT_ONCE // max(len(places), 1))):
-        row, place = region[cells][:, part].T.nonzero().unbind(-1)
+        row, place = within[:, part][cell].T.nonzero().unbind(-1)
         counts = torch.bincount(row, minlength=len(part))
         for index in grouped(counts, energy.divisible):
             slots, valid = slots_of(counts, index)
@@ -74,35 +90,52 @@ def _laid(look: Look, region: Tensor, energy: Rows, density: float) -> Iterator[
             points = placed(look.base[rows], look.cell[rows], places[chosen])
             energies = energy.at(points, look.rows[rows]).nan_to_num(nan=math.inf)
             energies = torch.where(valid, energies, math.inf)
-            yield rows, _judged(weighed(points, energies, frame[rows], log_cell=_log_cell(look, rows, density)), shift[chosen])
-
-
-def _log_cell(look: Look, rows: Tensor, density: float) -> Tensor:
-    return torch.linalg.det(look.cell[rows]).abs().log() - math.log(density)
+            yield (
+                rows,
+                _judged(weighed(points, energies, frame[rows], log_cell=log_cell[rows]), shift[chosen]),
+            )
 
 
 def _judged(lattice: Lattice, shift: Tensor) -> Lattice:
     """The lattice with the error that the spread of its shifts tells, which are numbered ``[points, rows]``."""
     shares = lattice.masses.new_zeros(SHIFTS, lattice.masses.shape[1]).scatter_add_(0, shift, lattice.masses)
-    error = shares.std(0) * (COVERED * math.sqrt(SHIFTS))
-    enough = (lattice.masses**2).sum(0) * FEWEST <= 1
-    return replace(lattice, error=error, resolved=enough & lattice.log_integral.isfinite())
+    single = (lattice.masses**2).sum(
+        0
+    )  # by one over the points that share the mass: an edge may miss a point
+    error = torch.maximum(shares.std(0) * (COVERED * math.sqrt(SHIFTS)), single)
+    return replace(lattice, error=error, resolved=(single * FEWEST <= 1) & lattice.log_integral.isfinite())
 
 
-def _places(look: Look, density: float) -> tuple[Tensor, Tensor]:
-    """Places of the shifted lattices in units of the look's cells, ``[places, dim]``, and which shift each is of."""
-    like, dim = look.base, look.dim
-    frame = turn(dim, like) * (SHIFTS / density) ** (1 / dim)
-    shape = torch.tensor(look.shape).to(like)
-    backward = torch.linalg.inv(frame)
-    middle, reach = backward @ (0.5 * (shape - 1)), 0.5 * backward.abs() @ shape
-    axes = [torch.arange(math.floor(m - r) - 1, math.ceil(m + r) + 1).to(like) for m, r in zip(middle.tolist(), reach.tolist(), strict=True)]
-    numbers = torch.cartesian_prod(*axes).reshape(-1, dim)
-    draws = torch.rand(SHIFTS, dim, generator=torch.Generator().manual_seed(0), dtype=torch.float64).to(like)
-    found, shifts = [], []
+def _frame(dim: int, density: float, like: Tensor) -> Tensor:
+    """The edges of the cells of each shifted lattice, in units of the look's, where all have so many points for one."""
+    return turn(dim, like) * (SHIFTS / density) ** (1 / dim)
+
+
+def _places(look: Look, cells: Tensor, density: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Places of the shifted lattices within some of the look's cells, in units of these, ``[places, dim]``.
+
+    Also the cell of each, counted among those, and which shift it is of.
+    """
+    dim, frame = look.dim, _frame(look.dim, density, look.base)
+    center = torch.stack(
+        [cells // stride % size for stride, size in zip(strides_of(look.shape), look.shape, strict=True)], -1
+    ).to(frame)
+    backward, near = torch.linalg.inv(frame), _near(frame)
+    draws = torch.rand(SHIFTS, dim, generator=torch.Generator().manual_seed(0), dtype=torch.float64).to(frame)
+    found = []
     for shift, offset in enumerate(draws):
-        places = (numbers + offset) @ frame.T
-        places = places[((places >= -0.5) & (places < shape - 0.5)).all(-1)]
-        found.append(places)
-        shifts.append(torch.full((len(places),), shift, device=like.device))
-    return torch.cat(found), torch.cat(shifts)
+        first = (center @ backward.T - offset).round()
+        offsets = (first + offset) @ frame.T - center
+        inner = offsets[:, None] + near
+        cell, which = ((inner >= -0.5) & (inner < 0.5)).all(-1).nonzero().unbind(-1)
+        found.append((center[cell] + inner[cell, which], cell, torch.full_like(cell, shift)))
+    places, cell, shifts = (torch.cat(parts) for parts in zip(*found, strict=True))
+    return places, cell, shifts
+
+
+def _near(frame: Tensor) -> Tensor:
+    """The points of a lattice that may lie in a cell of the look about which another one is the closest."""
+    reach = 0.5 * torch.linalg.inv(frame).abs().sum(-1) + 0.5
+    axes = [torch.arange(-math.floor(r), math.floor(r) + 1).to(frame) for r in reach.tolist()]
+    steps = torch.cartesian_prod(*axes).reshape(-1, len(frame)) @ frame.T
+    return steps[(steps.abs() <= 0.5 + 0.5 * frame.abs().sum(-1) + 1e-9).all(-1)]

@@ -55,7 +55,8 @@ def test_the_posterior_of_the_parameters_is_normal(fitted):
 def test_the_chains_mixed_and_say_so(fitted):
     fit, _ = fitted
     frame = fit.summary()
-    assert list(frame.columns) == ["mean", "sd", "r_hat", "ess_bulk", "ess_tail"]
+    assert list(frame.columns) == ["mean", "sd", "r_hat", "ess_bulk", "ess_tail", "prior"]
+    assert frame["prior"].tolist() == ["Normal(loc: 0.0, scale: 3.0)"] * 2
     assert (frame["r_hat"] < 1.03).all()
     assert (frame["ess_bulk"] > 200).all()
     assert fit.diagnostics.ok
