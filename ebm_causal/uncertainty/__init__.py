@@ -2,7 +2,9 @@
 
 from ebm_causal.uncertainty.fisher import fisher_information
 from ebm_causal.uncertainty.matrices import Direction, FisherInformation, FisherInformations
+from ebm_causal.uncertainty.matrix_free import fisher_operator
 from ebm_causal.uncertainty.minimizers import propagate_through_minimum
+from ebm_causal.uncertainty.operators import FisherOperator
 from ebm_causal.uncertainty.propagated import Propagation
 from ebm_causal.uncertainty.propagation import propagate_variance
 from ebm_causal.uncertainty.total_variance import VarianceDecomposition, decompose_variance
@@ -11,10 +13,12 @@ __all__ = [
     "Direction",
     "FisherInformation",
     "FisherInformations",
+    "FisherOperator",
     "Propagation",
     "VarianceDecomposition",
     "decompose_variance",
     "fisher_information",
+    "fisher_operator",
     "propagate_through_minimum",
     "propagate_variance",
 ]

@@ -134,7 +134,7 @@ def fisher_information(
     betas = single_or_schedule(beta)
     found = []
     for each in at_each(betas):
-        question = replace(_question(energy, wrt, (as_names(over), dict(given or {})), each), rows=rows)
+        question = replace(ask(energy, wrt, (as_names(over), dict(given or {})), each), rows=rows)
         with torch.enable_grad():
             parts = _parts(question, kind, data, draws, seed)
         found.append(_information(question, kind, parts, by_row=by_row))
@@ -151,9 +151,10 @@ def _parts(
     return expected_information(question) if draws is None else simulated_information(question, draws, seed)
 
 
-def _question(
+def ask(
     energy: Energy, wrt: str | Iterable[str], sides: tuple[tuple[str, ...], dict[str, object]], beta: float
 ) -> Question:
+    """Which information is asked for, names and sides checked."""
     over, given = sides
     whole = energy if undirected_of(energy) else normalized(energy)
     names = tuple(named_parameters(energy)) if wrt == "parameters" else as_names(wrt)

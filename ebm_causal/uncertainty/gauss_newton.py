@@ -59,9 +59,7 @@ def _curved(
     prediction = mechanism.predict(values)
     shape = (*weights.shape, prediction.shape[-1])
     prediction = prediction.expand(shape)
-    bends = [
-        _cost_hessian(mechanism, prediction, at) for at in _outcomes_of(mechanism, values, question.beta)
-    ]
+    bends = [own_hessian(mechanism, prediction, at) for at in outcomes_of(mechanism, values, question.beta)]
     if len(bends) > 1 and not torch.allclose(bends[0], bends[1]):
         raise ArgumentError(
             f"the curvature of the cost of {mechanism.child!r} depends on its value: give data={{...}}."
@@ -72,7 +70,7 @@ def _curved(
     return part, (jacobian != 0).flatten(0, -2).any(0)
 
 
-def _outcomes_of(mechanism: Mechanism, values: Values, beta: float) -> list[Tensor]:
+def outcomes_of(mechanism: Mechanism, values: Values, beta: float) -> list[Tensor]:
     """The child's value; or its mean and another value, to see whether it matters."""
     if mechanism.child in values:
         return [values[mechanism.child]]
@@ -80,7 +78,8 @@ def _outcomes_of(mechanism: Mechanism, values: Values, beta: float) -> list[Tens
     return [mean, mean * 0.5]
 
 
-def _cost_hessian(mechanism: Mechanism, prediction: Tensor, value: Tensor) -> Tensor:
+def own_hessian(mechanism: Mechanism, prediction: Tensor, value: Tensor) -> Tensor:
+    """The second derivatives of a mechanism's cost in its prediction."""
     with torch.enable_grad():
         leaf = prediction.detach().clone().requires_grad_()
         cost = mechanism.cost(leaf, value.expand(*leaf.shape[:-1], *value.shape[-1:]))

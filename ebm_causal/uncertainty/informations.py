@@ -93,7 +93,7 @@ def expected_information(question: Question) -> Parts:
     outcomes = _outcomes(question, outer)
     rows, points = outer.rows, len(outcomes.points)
     times = (
-        _repeated(outer, 1 if question.rows is None else question.rows).rows / rows
+        repeated(outer, 1 if question.rows is None else question.rows).rows / rows
     )  # rows alike tell as much each
     given = {
         k: v.expand(rows, *v.shape[1:]).repeat(points, *[1] * (v.ndim - 1)) for k, v in outer.given.items()
@@ -123,14 +123,14 @@ def simulated_information(question: Question, draws: int, seed: int) -> Parts:
     if draws < 1:
         raise ArgumentError(f"draws must be positive; got {draws}.")
     names = (*question.over, *question.latents)
-    rows = _repeated(
+    rows = repeated(
         restrict(question.energy, names, question.given, question.beta),
         1 if question.rows is None else question.rows,
     )
     size = len(question.parameters)
     total, squares, each = torch.zeros(size, size), torch.zeros(size, size), max(1, TOGETHER // rows.rows)
     for start in range(0, draws, each):
-        values = _simulated(question, rows, min(each, draws - start), seed + start)
+        values = simulated(question, rows, min(each, draws - start), seed + start)
         joint = MarginalLikelihood(question.energy, values, question.latents, question.beta).log_likelihood()
         given = {name: values[name] for name in question.given}
         known = log_likelihood_of_given(question.energy, given, question.beta).expand(joint.shape)
@@ -142,7 +142,7 @@ def simulated_information(question: Question, draws: int, seed: int) -> Parts:
     return Parts(total[None] / draws, standard_error=error)
 
 
-def _simulated(question: Question, rows: Restriction, copies: int, seed: int) -> dict[str, Tensor]:
+def simulated(question: Question, rows: Restriction, copies: int, seed: int) -> dict[str, Tensor]:
     """Several data sets, one after the other."""
     given = {
         name: value.expand(rows.rows, *value.shape[1:]).repeat(copies, *[1] * (value.ndim - 1))
@@ -172,7 +172,7 @@ def _causes_of_given(question: Question, rows: Restriction, copies: int) -> dict
     return {name: value.flatten(0, 1) for name, value in part.whole.split(points).items()}
 
 
-def _repeated(restriction: Restriction, rows: int) -> Restriction:
+def repeated(restriction: Restriction, rows: int) -> Restriction:
     """The same density for so many rows.
 
     Raises:

@@ -1,0 +1,167 @@
+"""The information of an energy as an operator, for more parameters than a matrix holds."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from ebm_causal.energies import Energy, Mechanism, mechanisms_of
+from ebm_causal.errors import ArgumentError
+from ebm_causal.gibbs import GibbsDensity, restrict
+from ebm_causal.inference import MarginalLikelihood, log_likelihood_of_given
+from ebm_causal.shapes import as_names, check_beta
+from ebm_causal.uncertainty.fisher import ask
+from ebm_causal.uncertainty.gauss_newton import outcomes_of, own_hessian
+from ebm_causal.uncertainty.informations import Question, repeated, simulated
+from ebm_causal.uncertainty.operators import FisherOperator
+
+
+def fisher_operator(
+    energy: Energy,
+    wrt: str | Iterable[str] = "parameters",
+    over: str | Iterable[str] = "y",
+    given: Mapping[str, object] | None = None,
+    kind: Literal["expected", "ggn"] = "expected",
+    *,
+    data: Mapping[str, object] | None = None,
+    beta: float = 1.0,
+    draws: int = 16,
+    seed: int = 0,
+    cached: bool = True,
+) -> FisherOperator:
+    r"""The Fisher information as products with vectors, the matrix never formed.
+
+    .. math:: I v \approx \tfrac{1}{S-1}\sum_s \nabla u_s\,(\nabla u_s'v - \overline{\nabla u'v}),
+        \qquad u = \beta F_\beta
+
+    ``expected`` takes draws from the model, some for each row, centered within it: memory is of the order of the
+    parameters and the draws. Locally normalized mechanisms have scores of mean zero, and are not centered (and S takes
+    the place of S - 1). ``ggn`` goes through the decoder's Jacobian and the cost's curvature, without draws: the
+    expected information itself where the cost is a squared error or a canonical one.
+
+    Args:
+        energy: The energy at the parameters in question.
+        wrt: ``parameters`` or names of some.
+        over: The variables of the density.
+        given: What it is conditional on.
+        kind: As above.
+        data: For ``ggn``, where the cost's curvature depends on the value.
+        beta: The inverse temperature.
+        draws: Per row, for ``expected``.
+        seed: Of the draws.
+        cached: Whether to keep the graph between products.
+
+    Returns:
+        The operator: ``product``, ``solve``, ``diagonal``, ``trace``, ``top_eigenvalues``.
+
+    Raises:
+        ArgumentError: If the kind, a name or a count does not serve.
+        EnergyError: As ``fisher_information``.
+
+    Example:
+        >>> import ebm_causal as ec, torch
+        >>> weight = torch.ones(1, 1, dtype=torch.float64)
+        >>> energy = ec.LinearGaussianEnergy(0 * weight, weight)
+        >>> fisher_operator(energy, "input_weight", draws=4000, given={"x": [[3.0]]}).product([1.0]).shape
+        torch.Size([1])
+
+    References:
+        Schraudolph (2002), Fast curvature matrix-vector products for second-order gradient descent; Martens (2020), New
+        insights and perspectives on the natural gradient method.
+    """
+    if kind not in ("expected", "ggn"):
+        raise ArgumentError(f"kind must be 'expected' or 'ggn'; got {kind!r}.")
+    question = ask(energy, wrt, (as_names(over), dict(given or {})), check_beta(beta))
+    if question.warm or question.variables:
+        raise ArgumentError(
+            "an operator is about parameters; ask fisher_information about beta and variables."
+        )
+    if kind == "ggn":
+        return _by_predictions(question, data, cached)
+    if draws < 2:
+        raise ArgumentError(f"draws must be at least 2; got {draws}.")
+    return _by_draws(question, draws, seed, cached)
+
+
+def _by_draws(question: Question, draws: int, seed: int, cached: bool) -> FisherOperator:
+    if question.global_normalizer:
+        density = GibbsDensity(question.energy, question.over, question.given, question.beta)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            points = density.sample((draws,))
+
+        def energies() -> Tensor:
+            return -density.log_weight(points).reshape(draws, -1)
+
+        def centered(pushed: Tensor) -> Tensor:
+            return (pushed - pushed.mean(0)) / (draws - 1)
+
+        return FisherOperator(
+            energies, question.parameters.tensors, centered, names=question.labels, cached=cached
+        )
+    rows = repeated(
+        restrict(question.energy, (*question.over, *question.latents), question.given, question.beta), 1
+    )
+    values = simulated(question, rows, draws, seed)
+    given = {name: values[name] for name in question.given}
+
+    def log_densities() -> Tensor:
+        if not question.latents:
+            return -question.energy.reduced(values, question.beta).expand(draws * rows.rows)
+        likelihood = MarginalLikelihood(question.energy, values, question.latents, question.beta)
+        joint = likelihood.log_likelihood()
+        return joint - log_likelihood_of_given(question.energy, given, question.beta)
+
+    def roots(value: Tensor) -> Sequence[Tensor]:
+        return [torch.full_like(value, draws**-0.5)]
+
+    return FisherOperator(
+        log_densities, question.parameters.tensors, lambda pushed: pushed / draws, roots=roots,
+        names=question.labels, modules=question.energy, cached=cached,
+    )  # fmt: skip
+
+
+def _by_predictions(question: Question, data: Mapping[str, object] | None, cached: bool) -> FisherOperator:
+    mechanisms = [m for name, m in mechanisms_of(question.energy).items() if name in question.over]
+    if question.latents or question.global_normalizer or len(mechanisms) != 1:
+        raise ArgumentError("kind='ggn' serves one mechanism without latents; take 'expected' with draws.")
+    (mechanism,) = mechanisms
+    held = restrict(
+        question.energy,
+        tuple(n for n in question.over if not data),
+        {**question.given, **(data or {})},
+        question.beta,
+    )
+    values = {name: value.expand(held.rows, *value.shape[1:]) for name, value in held.given.items()}
+    bend = question.beta * _curvature(mechanism, values, question.beta)
+    factor, failed = torch.linalg.cholesky_ex(bend)
+    if bool((failed > 0).any()):
+        lowest, vectors = torch.linalg.eigh(bend)
+        factor = (
+            vectors * lowest.clamp_min(0.0).sqrt()[..., None, :]
+        )  # a singular cost, as softmax, has zeros
+
+    def predictions() -> Tensor:
+        return mechanism.predict(values)
+
+    def metric(pushed: Tensor) -> Tensor:
+        return (bend @ pushed[..., None]).squeeze(-1)
+
+    def roots(value: Tensor) -> Sequence[Tensor]:
+        return list(factor.expand(*value.shape, value.shape[-1]).unbind(-1))
+
+    return FisherOperator(
+        predictions, question.parameters.tensors, metric, roots=roots, names=question.labels,
+        modules=question.energy, cached=cached,
+    )  # fmt: skip
+
+
+def _curvature(mechanism: Mechanism, values: Mapping[str, Tensor], beta: float) -> Tensor:
+    prediction = mechanism.predict(values).detach()
+    bends = [own_hessian(mechanism, prediction, at) for at in outcomes_of(mechanism, values, beta)]
+    if len(bends) > 1 and not torch.allclose(bends[0], bends[1]):
+        raise ArgumentError(
+            f"the curvature of the cost of {mechanism.child!r} depends on its value: give data={{...}}."
+        )
+    return bends[0]
