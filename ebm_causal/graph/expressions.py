@@ -42,8 +42,15 @@ class Quotient:
 
 def product(terms: Iterable[Term]) -> Term:
     """Multiply terms; products within are opened, a single term stands alone."""
-    flat = [inner for term in terms for inner in (term.terms if isinstance(term, Product) else (term,))]
+    flat: list[Term] = []
+    for term in terms:
+        flat.extend(factors_of(term))
     return flat[0] if len(flat) == 1 else Product(terms=tuple(flat))
+
+
+def factors_of(term: Term) -> Sequence[Term]:
+    """The terms of a product, or the one term that it is."""
+    return term.terms if isinstance(term, Product) else (term,)
 
 
 def summed(over: Sequence[str], term: Term) -> Term:
@@ -51,7 +58,7 @@ def summed(over: Sequence[str], term: Term) -> Term:
     if isinstance(term, Sum) and not set(over) & set(term.over):
         return summed([*over, *term.over], term.term)
     left = list(over)
-    factors = list(term.terms) if isinstance(term, Product) else [term]
+    factors = list(factors_of(term))
     found = _lone_variable(left, factors)
     while found is not None:
         name, place = found

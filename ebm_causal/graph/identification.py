@@ -68,9 +68,12 @@ def identify(
     """
     _check_question(graph, treatment, outcome)
     _check_costs(graph, costs or {})
-    found = _by_back_door(graph, treatment, outcome, costs or {})
-    for way in (_by_front_door, _by_general, _by_instrument, _by_nothing):
-        found = found or way(graph, treatment, outcome)
+    ways = (_by_front_door, _by_general, _by_instrument)
+    answers = (way(graph, treatment, outcome) for way in ways)
+    found = _by_back_door(graph, treatment, outcome, costs or {}) or next(
+        (answer for answer in answers if answer is not None), None
+    )
+    found = found or _by_nothing(graph, treatment, outcome)
     warnings: list[str] = []
     if outcome not in graph.descendants(treatment):
         warnings.append(f"no directed path leads from {treatment!r} to {outcome!r}: the effect is zero.")

@@ -1,20 +1,31 @@
-r"""The effect of a treatment, adjusted for covariates in five ways that err differently."""
+r"""The effect of a treatment, adjusted for covariates in several ways that err differently."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
-from jaxtyping import Float
-from scipy.special import expit
 
 from ebm_causal.data import CausalTable, Design
 from ebm_causal.errors import ArgumentError
-from ebm_causal.intervention.effects import Effect, effect_of
-from ebm_causal.intervention.outcome_models import OutcomeModel, least_squares, outcome_model
-from ebm_causal.intervention.overlap import heavy_rows, refuse_separated_columns, weights_of_arms
-from ebm_causal.intervention.propensities import fit_logit, propensity, scaled_columns
+from ebm_causal.intervention.answers import contrasted, spread
+from ebm_causal.intervention.bootstrap import ResampledContrast, replicates
+from ebm_causal.intervention.columns import cluster_codes
+from ebm_causal.intervention.effects import Effect, bootstrapped_effect, effect_of
+from ebm_causal.intervention.estimators import Method, by_both, by_standardization, by_weighting, with_start
+from ebm_causal.intervention.front_door import by_front_door
+from ebm_causal.intervention.instruments import by_instrument
+from ebm_causal.intervention.options import ROBUST, Bootstrap, Options, check_options
 from ebm_causal.intervention.regressions import regress
+from ebm_causal.intervention.samples import sample_of
+from ebm_causal.intervention.slopes import clustered_error, resampled_slope, robust_error
 
-METHODS = ("naive", "regression", "weighting", "standardization", "doubly_robust")
+MEANS: dict[str, Method] = {
+    "weighting": by_weighting,
+    "standardization": by_standardization,
+    "doubly_robust": by_both,
+    "front_door": by_front_door,
+    "instrument": by_instrument,
+}
 
 
 def adjust(
@@ -23,11 +34,22 @@ def adjust(
     interactions: Sequence[str] | None = None,
     *,
     folds: int | None = None,
+    target: str = "ate",
+    contrast: str = "difference",
+    errors: str | Bootstrap | None = None,
+    cluster: str | None = None,
+    stabilized: bool = False,
+    trim: float = 0.0,
+    outcome_model: Any = None,
+    propensity_model: Any = None,
+    mediators: Sequence[str] = (),
+    instruments: Sequence[str] = (),
     seed: int = 0,
 ) -> Effect:
     r"""Estimate the effect of a table's treatment on its outcome.
 
-    Every method but ``naive`` is right only if the covariates leave no confounding. Beyond that:
+    The first five methods are right only if the covariates leave no confounding (``naive``: if there is none).
+    Beyond that:
 
     - ``naive``: the difference of means, or the slope on a continuous treatment; classical standard error.
       Right if chance decided the treatment.
@@ -40,13 +62,34 @@ def adjust(
       treatments (the average slope, for a continuous one); error by M-estimation. Right if the model is.
     - ``doubly_robust``: both models, :math:`m_1 - m_0 + t(y - m_1)/e - (1-t)(y - m_0)/(1-e)` averaged; error
       by the influence function. Right if one of the two models is.
+    - ``front_door``: through ``mediators`` that carry the whole effect and are unconfounded given the
+      covariates; hidden confounding of treatment and outcome may stay.
+    - ``instrument``: two-stage least squares with ``instruments`` that move the outcome through the treatment
+      alone; the first-stage F is in ``diagnostics``, and a weak one in ``warnings``.
 
     Args:
         table: The table.
-        method: One of the five.
-        interactions: For the last two, the covariates whose linear or indicator columns interact with the
-            treatment; None for all columns of the design.
-        folds: For ``doubly_robust``, fit both models outside of each of so many parts; None fits them on all.
+        method: One of the seven.
+        interactions: For standardization and doubly_robust, the covariates whose linear or indicator columns
+            interact with the treatment; None for all columns of the design.
+        folds: For ``doubly_robust``, fit both models outside of each of so many parts; None fits them on all,
+            or, with an estimator of one's own, outside of each of five.
+        target: Whose mean effect: ``"ate"`` of all rows, ``"att"`` of the treated, ``"atc"`` of the untreated.
+        contrast: ``"difference"`` of the two means, or their ``"ratio"`` (the risk ratio of a binary outcome,
+            with an interval that is symmetric on the logarithm).
+        errors: For naive and regression ``"classical"`` or ``"HC0"`` to ``"HC3"``; for every method a
+            ``Bootstrap(draws=1000, seed=0, backend=None)`` of ``ebm_causal.intervention``.
+        cluster: A column of the frame within whose levels rows go together; errors allow for it, and a
+            bootstrap draws whole levels.
+        stabilized: For ``weighting``, multiply the weights by the share of the arm, so that they are one on
+            average. The weighted means are the same.
+        trim: Leave out rows whose propensity is below it, or above one less it (Crump et al. 2009: .1). The
+            effect is then that of the other rows.
+        outcome_model: For ``doubly_robust``, any estimator with ``fit`` and ``predict``; a copy is fitted on
+            the design's standardized columns of each arm.
+        propensity_model: For ``doubly_robust``, any classifier with ``fit`` and ``predict_proba``.
+        mediators: For ``front_door``, numeric columns of the frame.
+        instruments: For ``instrument``, numeric columns of the frame.
         seed: Of the draw of the folds.
 
     Returns:
@@ -55,6 +98,7 @@ def adjust(
     Raises:
         ArgumentError: If the method is unknown, does not take an option, or needs a binary treatment.
         TableError: If the data do not carry the method; the message says which column is in the way.
+        ConvergenceError: If a fit, or too many resamples, did not arrive.
 
     Examples:
         >>> import ebm_causal as ec
@@ -63,119 +107,93 @@ def adjust(
         [2.54, 3.46, 3.44]
 
     References:
-        M. Hernan and J. Robins 2020, chapters 12, 13 and 15; J. Robins, A. Rotnitzky and L. Zhao 1994.
+        M. Hernan and J. Robins 2020, chapters 12, 13, 15 and 16; J. Robins, A. Rotnitzky and L. Zhao 1994;
+        V. Chernozhukov et al. 2018 (cross-fitting); J. Pearl 2009, section 3.3.2.
     """
-    _check_options(table, method, interactions, folds)
-    if method == "naive":
-        return _regression(table, Design(rows=table.rows, blocks=()), method)
-    if method == "regression":
-        return _regression(table, table.design, method)
-    if method == "weighting":
-        return _weighting(table)
-    if method == "standardization":
-        return _standardization(table, outcome_model(table, interactions))
-    return _doubly_robust(table, outcome_model(table, interactions), folds, seed)
+    options = Options(
+        method=method,
+        interactions=interactions,
+        folds=folds,
+        target=target,
+        contrast=contrast,
+        stabilized=stabilized,
+        trim=trim,
+        outcome_model=outcome_model,
+        propensity_model=propensity_model,
+        mediators=tuple(mediators) if not isinstance(mediators, str) else mediators,
+        instruments=tuple(instruments) if not isinstance(instruments, str) else instruments,
+        seed=seed,
+    )
+    check_options(table, options)
+    clusters = cluster_codes(table, cluster)
+    if method in MEANS:
+        return effect_on_members(table, options, errors, clusters)
+    return _by_regression(table, method, errors, clusters)
 
 
-def _check_options(
-    table: CausalTable, method: str, interactions: Sequence[str] | None, folds: int | None
-) -> None:
-    if method not in METHODS:
-        raise ArgumentError(f"method must be one of {', '.join(map(repr, METHODS))}; got {method!r}.")
-    if interactions is not None and method not in ("standardization", "doubly_robust"):
-        raise ArgumentError(f"interactions serve standardization and doubly_robust, not {method}.")
-    if folds is not None and method != "doubly_robust":
-        raise ArgumentError(f"folds serve doubly_robust, not {method}.")
-    if method in ("weighting", "doubly_robust") and table.treatment_kind != "binary":
+def effect_on_members(
+    table: CausalTable,
+    options: Options,
+    errors: str | Bootstrap | None,
+    clusters: np.ndarray | None,
+    members: np.ndarray | None = None,
+) -> Effect:
+    """The effect by influence functions or resamples, on all rows or on those of a group."""
+    if isinstance(errors, str):
         raise ArgumentError(
-            f"{method} compares two arms, and {table.treatment!r} is continuous: use regression "
-            "or standardization."
+            f"errors={errors!r} serve naive and regression, not {options.method}, which has its own: leave it out, "
+            "or ask for a Bootstrap()."
         )
+    sample, method = sample_of(table, options, members), MEANS[options.method]
+    answer = method(sample, options, True)
+    value = contrasted(answer, options.contrast)
+    if isinstance(errors, Bootstrap):
+        point = ResampledContrast(sample=with_start(sample, options), options=options, method=method)
+        values, lost = replicates(point, table.rows, errors, clusters)
+        warnings = (*answer.warnings, *lost)
+        return bootstrapped_effect(
+            table,
+            value,
+            values,
+            options=options,
+            bootstrap=errors,
+            warnings=warnings,
+            diagnostics=answer.diagnostics,
+        )
+    clustered = "" if clusters is None else f", {clusters.max() + 1} clusters"
+    return effect_of(
+        table,
+        options.method,
+        value,
+        spread(answer, options.contrast, clusters),
+        kind=answer.kind + clustered,
+        warnings=answer.warnings,
+        options=options,
+        diagnostics=answer.diagnostics,
+    )
 
 
-def _regression(table: CausalTable, design: Design, method: str) -> Effect:
+def _by_regression(
+    table: CausalTable, method: str, errors: str | Bootstrap | None, clusters: np.ndarray | None
+) -> Effect:
+    design = Design(rows=table.rows, blocks=()) if method == "naive" else table.design
     fit = regress(table, design)
-    return effect_of(table, method, fit.estimate, fit.standard_error, kind="classical", dof=fit.dof)
-
-
-def _weighting(table: CausalTable) -> Effect:
-    chance = propensity(table)
-    weights = weights_of_arms(table, chance.values, chance.complements)
-    means, variance = [], 0.0
-    for arm in (0, 1):
-        inside = table.treatment_values == arm
-        own, outcome = weights[inside] / weights[inside].sum(), table.outcome_values[inside]
-        means.append(own @ outcome)
-        variance += (own**2) @ (outcome - means[-1]) ** 2
-    return effect_of(
-        table,
-        "weighting",
-        means[1] - means[0],
-        np.sqrt(variance),
-        kind="HC0, weights taken as known",
-        warnings=heavy_rows(table, weights),
-    )
-
-
-def _standardization(table: CausalTable, model: OutcomeModel) -> Effect:
-    columns = model.columns()
-    coefficients, triangle = least_squares(columns, table.outcome_values, model.names)
-    noise = table.outcome_values - columns @ coefficients
-    slopes = model.slopes(coefficients)
-    estimate = slopes.mean()
-    # Each row moves the mean of the slopes by its own slope, and by what it does to the coefficients.
-    gradient = np.concatenate([np.zeros(model.covariates.shape[1]), model.modifiers.mean(axis=0)])
-    lever = np.linalg.solve(triangle, np.linalg.solve(triangle.T, gradient))
-    influence = slopes - estimate + table.rows * (columns @ lever) * noise
-    error = np.sqrt(influence @ influence) / table.rows
-    return effect_of(table, "standardization", estimate, error, kind="M-estimation")
-
-
-def _doubly_robust(table: CausalTable, model: OutcomeModel, folds: int | None, seed: int) -> Effect:
-    refuse_separated_columns(table)
-    treatment, outcome = table.treatment_values, table.outcome_values
-    untreated, slopes, index = np.empty(table.rows), np.empty(table.rows), np.empty(table.rows)
-    columns, (scaled, *_) = model.columns(), scaled_columns(table)
-    for part, inside, text in _parts(table, folds, seed):
-        coefficients, _ = least_squares(columns[part], outcome[part], model.names, text)
-        logit, _ = fit_logit(scaled[part], treatment[part])
-        untreated[inside] = model.untreated(coefficients)[inside]
-        slopes[inside] = model.slopes(coefficients)[inside]
-        index[inside] = scaled[inside] @ logit
-    weights = weights_of_arms(table, expit(index), expit(-index))
-    noise = outcome - untreated - treatment * slopes
-    each = slopes + (2 * treatment - 1) * weights * noise
-    crossed = f", cross-fitted in {folds} folds" if folds is not None else ""
-    return effect_of(
-        table,
-        "doubly_robust",
-        each.mean(),
-        each.std() / np.sqrt(table.rows),
-        kind=f"influence function{crossed}",
-        warnings=heavy_rows(table, weights),
-    )
-
-
-def _parts(
-    table: CausalTable, folds: int | None, seed: int
-) -> list[tuple[np.ndarray | slice, np.ndarray | slice, str]]:
-    """The rows to fit on, the rows to predict, and what to call the former in an error."""
-    if folds is None:
-        return [(slice(None), slice(None), "")]
-    smallest = int(min(table.treatment_values.sum(), (1 - table.treatment_values).sum()))
-    if not 2 <= folds <= smallest:
-        raise ArgumentError(f"folds must be from 2 to the {smallest} rows of the smaller arm; got {folds}.")
-    fold = _drawn_folds(table.treatment_values, folds, seed)
-    return [
-        (np.flatnonzero(fold != one), np.flatnonzero(fold == one), f" in the rows outside of fold {one + 1}")
-        for one in range(folds)
-    ]
-
-
-def _drawn_folds(treatment: Float[np.ndarray, " rows"], folds: int, seed: int) -> np.ndarray:
-    draws = np.random.default_rng(seed)
-    fold = np.empty(len(treatment), dtype=np.int64)
-    for arm in (0, 1):  # each fold gets its share of both arms
-        rows = draws.permutation(np.flatnonzero(treatment == arm))
-        fold[rows] = np.arange(len(rows)) % folds
-    return fold
+    options = Options(method=method)
+    if isinstance(errors, Bootstrap):
+        point = resampled_slope(table.treatment_values, table.outcome_values, design)
+        values, lost = replicates(point, table.rows, errors, clusters)
+        return bootstrapped_effect(
+            table, fit.estimate, values, options=options, bootstrap=errors, warnings=lost
+        )
+    if errors not in (None, "classical", *ROBUST):
+        raise ArgumentError(f"errors must be 'classical', 'HC0' to 'HC3', or a Bootstrap(); got {errors!r}.")
+    if clusters is not None:
+        if errors is not None:
+            raise ArgumentError(f"cluster gives errors of its own: leave out errors={errors!r}.")
+        groups = int(clusters.max()) + 1
+        error, kind, dof = clustered_error(fit, clusters), f"CR1, {groups} clusters", groups - 1
+    elif errors in ROBUST:
+        error, kind, dof = robust_error(fit, design, str(errors)), str(errors), fit.dof
+    else:
+        error, kind, dof = fit.standard_error, "classical", fit.dof
+    return effect_of(table, method, fit.estimate, error, kind=kind, dof=dof)

@@ -44,8 +44,15 @@ class OutcomeModel:
         return self.covariates @ coefficients[: self.covariates.shape[1]]
 
 
-def outcome_model(table: CausalTable, interactions: Sequence[str] | None) -> OutcomeModel:
+def outcome_model(
+    table: CausalTable, interactions: Sequence[str] | None, *, check: bool = True
+) -> OutcomeModel:
     """Build the columns: interactions with all, or with the linear and indicator columns of some covariates.
+
+    Args:
+        table: The table.
+        interactions: The covariates that interact with the treatment, None for all columns.
+        check: Whether to refuse a model without a degree of freedom.
 
     Raises:
         ArgumentError: If an interaction is not a covariate.
@@ -56,7 +63,7 @@ def outcome_model(table: CausalTable, interactions: Sequence[str] | None) -> Out
     scaled = (matrix - location) / scale
     chosen = _chosen(table, interactions)
     coefficients = 2 + scaled.shape[1] + len(chosen)
-    if coefficients >= table.rows:
+    if check and coefficients >= table.rows:
         raise TableError(too_few(table, coefficients))
     ones = np.ones((table.rows, 1))
     interacted = [f"{table.treatment} x {table.design.names[column]}" for column in chosen]

@@ -5,6 +5,7 @@ from jaxtyping import Float
 
 from ebm_causal.data import CausalTable, Factor
 from ebm_causal.errors import OverlapError, TableError
+from ebm_causal.intervention.samples import Sample
 
 HEAVY = 0.1  # of an arm's weight on one row
 
@@ -73,28 +74,31 @@ def refuse_separation(
 
 
 def weights_of_arms(
-    table: CausalTable, chance: Float[np.ndarray, " rows"], complement: Float[np.ndarray, " rows"]
-) -> Float[np.ndarray, " rows"]:
-    """One over the chance of the arm that each row is in.
+    sample: Sample,
+    chance: Float[np.ndarray, " rows"],
+    complement: Float[np.ndarray, " rows"],
+    inside: np.ndarray,
+) -> Float[np.ndarray, " inside"]:
+    """One over the chance of the arm that each row is in, for the rows that are asked about.
 
     Raises:
         TableError: If such a chance is zero to rounding.
     """
-    own = np.where(table.treatment_values == 1, chance, complement)
-    if own.min() < np.finfo(float).eps:
-        row = int(own.argmin())
+    own = np.where(sample.treatment == 1, chance, complement)[inside]
+    if own.size and own.min() < np.finfo(float).eps:
+        place = int(np.flatnonzero(inside)[own.argmin()])
         raise TableError(
-            f"Row {row} (counted from 0) has a propensity of {chance[row]:.3g}, which is 0 or 1 to rounding, "
-            f"against what {table.treatment!r} is there: keep the rows that overlap."
+            f"Row {sample.rows[place]} (counted from 0) has a propensity of {chance[place]:.3g}, which is 0 or 1 "
+            f"to rounding, against what {sample.table.treatment!r} is there: keep the rows that overlap."
         )
     return 1 / own
 
 
-def heavy_rows(table: CausalTable, weights: Float[np.ndarray, " rows"]) -> tuple[str, ...]:
+def heavy_rows(treatment: Float[np.ndarray, " rows"], weights: Float[np.ndarray, " rows"]) -> tuple[str, ...]:
     """Warn where one row carries more than a tenth of the weight of its arm."""
     warnings = []
     for arm, called in ((1, "treated"), (0, "untreated")):
-        inside = np.flatnonzero(table.treatment_values == arm)
+        inside = np.flatnonzero((treatment == arm) & (weights > 0))
         share = weights[inside] / weights[inside].sum()
         if share.max() > max(HEAVY, 2 / len(inside)):
             row, worth = int(inside[share.argmax()]), 1 / (share @ share)

@@ -11,6 +11,7 @@ from ebm_causal.errors import ArgumentError, ConvergenceError
 from ebm_causal.intervention.overlap import refuse_separated_columns, refuse_separation
 
 ITERATIONS = 60
+QUICK = 15  # of a resample: where the arms are separated each step adds one to the log odds, and none arrives
 SUSPICIOUS = 25  # Newton's method converges within a dozen steps, unless coefficients run off to infinity
 
 
@@ -84,11 +85,22 @@ def scaled_columns(
 
 
 def fit_logit(
-    columns: Float[np.ndarray, "rows columns"], treated: Float[np.ndarray, " rows"]
+    columns: Float[np.ndarray, "rows columns"],
+    treated: Float[np.ndarray, " rows"],
+    *,
+    counts: Float[np.ndarray, " rows"] | None = None,
+    start: Float[np.ndarray, " columns"] | None = None,
 ) -> tuple[Float[np.ndarray, " columns"], int]:
     r"""Maximize the likelihood of a logit; the first column is the intercept.
 
     Newton's step :math:`(X'WX)^{-1} X'(t - p)` is halved until the likelihood does not fall.
+
+    Args:
+        columns: One column per coefficient.
+        treated: 1 or 0.
+        counts: How often each row is there, in a resample. Columns may then repeat others, and failing is
+            quick: no reason is looked for.
+        start: The coefficients to start from; by default no covariate matters.
 
     Returns:
         The coefficients and the number of steps.
@@ -97,38 +109,50 @@ def fit_logit(
         TableError: If a combination of columns separates the arms.
         ConvergenceError: If the steps do not get small.
     """
+    weights = np.ones(len(treated)) if counts is None else counts
     coefficients = np.zeros(columns.shape[1])
-    coefficients[0] = logit(treated.mean())
-    for iteration in range(1, ITERATIONS + 1):
+    coefficients[0] = logit(weights @ treated / weights.sum())
+    coefficients = coefficients if start is None else start
+    for iteration in range(1, (ITERATIONS if counts is None else QUICK) + 1):
         chance = expit(columns @ coefficients)
-        gradient = columns.T @ (treated - chance)
-        curvature = columns.T @ (columns * (chance * (1 - chance))[:, None])
-        try:
-            step = np.linalg.solve(curvature, gradient)
-        except np.linalg.LinAlgError:
+        gradient = columns.T @ (weights * (treated - chance))
+        curvature = columns.T @ (columns * (weights * chance * (1 - chance))[:, None])
+        step = _newton_step(curvature, gradient, exact=counts is None)
+        if step is None:
             break
-        coefficients = _climb(columns, treated, coefficients, step)
+        coefficients = _climb(columns, treated, weights, coefficients, step)
         if gradient @ step < 1e-18 * len(treated):
             if iteration > SUSPICIOUS:
                 refuse_separation(columns, treated)
             return coefficients, iteration
-    refuse_separation(columns, treated)
+    if counts is None:
+        refuse_separation(columns, treated)
     raise ConvergenceError(
         f"The propensity did not converge in {ITERATIONS} steps of Newton's method, though the arms overlap: "
         "covariates may be near to a linear combination of each other."
     )
 
 
+def _newton_step(curvature: np.ndarray, gradient: np.ndarray, *, exact: bool) -> np.ndarray | None:
+    if not exact:
+        return np.linalg.lstsq(curvature, gradient, rcond=1e-10)[0]
+    try:
+        return np.linalg.solve(curvature, gradient)
+    except np.linalg.LinAlgError:
+        return None
+
+
 def _climb(
     columns: Float[np.ndarray, "rows columns"],
     treated: Float[np.ndarray, " rows"],
+    weights: Float[np.ndarray, " rows"],
     start: Float[np.ndarray, " columns"],
     step: Float[np.ndarray, " columns"],
 ) -> Float[np.ndarray, " columns"]:
     sign = 2 * treated - 1
-    height = log_expit(sign * (columns @ start)).sum()
+    height = weights @ log_expit(sign * (columns @ start))
     for halving in range(30):
         end = start + step * 0.5**halving
-        if log_expit(sign * (columns @ end)).sum() >= height - 1e-12 * abs(height):
+        if weights @ log_expit(sign * (columns @ end)) >= height - 1e-12 * abs(height):
             return end
     return start

@@ -6,7 +6,9 @@ import pytest
 from ebm_causal.data import CausalTable, village_world
 from ebm_causal.errors import ArgumentError, TableError
 from ebm_causal.intervention import adjust, propensity
+from ebm_causal.intervention.options import Options
 from ebm_causal.intervention.overlap import weights_of_arms
+from ebm_causal.intervention.samples import sample_of
 
 
 def frame(rows=60, seed=0):
@@ -119,7 +121,9 @@ def test_a_chance_of_zero_for_the_arm_a_row_is_in_is_refused():
     row = int(np.flatnonzero(table.treatment_values == 1)[0])
     chance[row] = 1e-17
     with pytest.raises(TableError, match=rf"Row {row} .* propensity of 1e-17, which is 0 or 1 to rounding"):
-        weights_of_arms(table, chance, 1 - chance)
+        weights_of_arms(
+            sample_of(table, Options(method="weighting")), chance, 1 - chance, np.ones(60, dtype=bool)
+        )
 
 
 def test_a_propensity_of_a_continuous_treatment_is_refused():
