@@ -10,16 +10,18 @@ from jaxtyping import Float
 
 from ebm_causal.data import CausalTable
 from ebm_causal.errors import ArgumentError
-from ebm_causal.intervention import propensity
-
-LARGEST = 1e12  # no tipping point is looked for beyond this Lambda
+from ebm_causal.intervention import propensity, scaled_columns
+from ebm_causal.sensitivity.ranges import check_fraction
+from ebm_causal.sensitivity.resampling import resampled_arms
+from ebm_causal.sensitivity.tipping import tipping_lambda
+from ebm_causal.sensitivity.weighted_arms import Arms, Target, arms_of, lower_bounds, upper_bounds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class MarginalSensitivity:
     r"""Bounds on the average effect if a hidden confounder may shift the odds of treatment by a factor.
 
-    They are bounds on the point estimate; chance is not in them.
+    They are bounds on the point estimate; chance is in ``interval_lower`` and ``interval_upper`` alone.
 
     Attributes:
         lambdas: The largest factors :math:`\Lambda`.
@@ -27,6 +29,14 @@ class MarginalSensitivity:
         upper: The largest.
         estimate: The weighted estimate, at :math:`\Lambda = 1`.
         tipping_point: The factor at which the bound next to zero is zero, or None if no factor does it.
+        interval_lower: The lower end of a percentile-bootstrap interval for the bounds, or None.
+        interval_upper: Its upper end.
+        tipping_point_of_interval: The factor at which that interval holds zero; None without one, or if no factor
+            does it.
+        target: ``ate``, or ``att`` for the effect on the treated.
+        sharp: Whether the weights had to balance quantiles of the outcome.
+        level: Of the interval.
+        warnings: What to know before the numbers are used.
         text: What it says.
     """
 
@@ -35,13 +45,21 @@ class MarginalSensitivity:
     upper: Float[np.ndarray, " factors"]
     estimate: float
     tipping_point: float | None
+    interval_lower: Float[np.ndarray, " factors"] | None
+    interval_upper: Float[np.ndarray, " factors"] | None
+    tipping_point_of_interval: float | None
+    target: str
+    sharp: bool
+    level: float
+    warnings: tuple[str, ...]
     text: str
 
     def summary(self) -> pd.DataFrame:
-        """The bounds at each factor."""
-        return pd.DataFrame(
-            {"lower": self.lower, "upper": self.upper}, index=pd.Index(self.lambdas, name="Lambda")
-        )
+        """The bounds at each factor, and the interval's ends where there is one."""
+        columns = {"lower": self.lower, "upper": self.upper}
+        if self.interval_lower is not None and self.interval_upper is not None:
+            columns |= {"interval_lower": self.interval_lower, "interval_upper": self.interval_upper}
+        return pd.DataFrame(columns, index=pd.Index(self.lambdas, name="Lambda"))
 
     def plot(self, ax: Any = None) -> Any:
         """Draw the bounds at each factor, one below the other; returns the axes."""
@@ -60,52 +78,35 @@ class MarginalSensitivity:
         )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Arm:
-    """Outcomes of one arm, ascending, and the odds of the other arm: sums up to each row.
-
-    A row weighs 1 + lambda odds, lambda in [1/Lambda, Lambda]: a linear fractional program, whose best corner
-    splits the sorted rows in two. All corners are looked at, from sums that were made once.
-    """
-
-    outcome: Float[np.ndarray, " rows"]
-    odds: Float[np.ndarray, " corners"]
-    weighted: Float[np.ndarray, " corners"]
-
-    @classmethod
-    def of(cls, outcome: Float[np.ndarray, " rows"], odds: Float[np.ndarray, " rows"]) -> "_Arm":
-        order = np.argsort(outcome, kind="stable")
-        outcome, odds = outcome[order], odds[order]
-        sums = [np.concatenate([[0.0], np.cumsum(values)]) for values in (odds, odds * outcome)]
-        return cls(outcome, sums[0], sums[1])
-
-    def means(self, below: Any, above: Any) -> Float[np.ndarray, "*factors corners"]:
-        """The weighted means if the odds count ``below`` times up to a corner, ``above`` times beyond it."""
-        total, top = self.odds[-1], self.weighted[-1]
-        numerator = self.outcome.sum() + below * self.weighted + above * (top - self.weighted)
-        return numerator / (len(self.outcome) + below * self.odds + above * (total - self.odds))
-
-    def lowest(self, factors: Any) -> Any:
-        return self.means(factors, 1 / factors).min(axis=-1)
-
-    def highest(self, factors: Any) -> Any:
-        return self.means(1 / factors, factors).max(axis=-1)
-
-
 def marginal_sensitivity(
-    table: CausalTable, lambdas: Sequence[float] | Float[np.ndarray, " n"] | float
+    table: CausalTable,
+    lambdas: Sequence[float] | Float[np.ndarray, " n"] | float,
+    *,
+    target: Target = "ate",
+    sharp: bool = False,
+    resamples: int = 0,
+    level: float = 0.95,
+    seed: int = 0,
 ) -> MarginalSensitivity:
     r"""Bound the weighted average effect if the odds of treatment may be off by a factor.
 
     A hidden confounder may move the odds of each row, :math:`e/(1-e)`, by any factor in
     :math:`[1/\Lambda, \Lambda]`. Over all such propensities, the largest and smallest Hajek estimate are
     found exactly, from the same logit that ``adjust(table, "weighting")`` fits. The bounds hold for the
-    sample, arm by arm; they do not ask that the propensities balance the covariates, so they may be wider
-    than need be.
+    sample, arm by arm. Those propensities need not balance the covariates, so the bounds may be wider than need
+    be; ``sharp`` asks that they balance the covariates' columns, by which a quantile regression of the outcome
+    takes part. Such bounds lie within the others, are the narrowest possible where the outcome's quantiles are
+    linear in the columns, and hold where they are not.
 
     Args:
         table: A table with a binary treatment.
         lambdas: One or more factors, 1 or more each.
+        target: The average effect on all (``ate``) or on the treated (``att``).
+        sharp: Whether the weights must balance (one linear program for each bound: seconds, not milliseconds).
+        resamples: How many times the rows are resampled, propensity and all, for an interval that has chance in
+            it; 0 for none, and a few hundred for one that can be used.
+        level: Of that interval.
+        seed: The same seed resamples the same rows.
 
     Returns:
         The bounds, and the factor at which zero comes within them.
@@ -122,54 +123,62 @@ def marginal_sensitivity(
 
     References:
         Z. Tan 2006; Q. Zhao, D. Small and B. Bhattacharya 2019, "Sensitivity analysis for inverse probability
-        weighting estimators via the percentile bootstrap", section 4.
+        weighting estimators via the percentile bootstrap", sections 4 and 6; J. Dorn and K. Guo 2023.
     """
-    factors = np.atleast_1d(np.asarray(lambdas, dtype=np.float64))
-    wrong = ~(np.isfinite(factors) & (factors >= 1))
-    if wrong.any():
-        raise ArgumentError(f"lambdas must be finite and 1 or more; got {factors[wrong][0]:g}.")
+    factors = _checked(lambdas, target, resamples, level)
     chance = propensity(table)
     treated = table.treatment_values == 1
-    center = table.outcome_values.mean()
-    outcome = table.outcome_values - center  # sums of small numbers keep their digits
-    arms = (
-        _Arm.of(outcome[treated], (chance.complements / chance.values)[treated]),
-        _Arm.of(outcome[~treated], (chance.values / chance.complements)[~treated]),
-    )
-    one, column = np.array(1.0), factors[:, None]
-    estimate = float(arms[0].lowest(one) - arms[1].highest(one))
-    tipping = _tipping_point(arms, estimate)
+    outcome = table.outcome_values - table.outcome_values.mean()  # sums of small numbers keep their digits
+    columns, _, _ = scaled_columns(table)
+    index = np.log(chance.values) - np.log(chance.complements)
+    arms = arms_of(outcome, treated, index, target, columns if sharp else None)
+    drawn, missed = resampled_arms(outcome, treated, columns, (target, sharp, resamples, seed))
+    lower, upper = lower_bounds(arms, factors), upper_bounds(arms, factors)
+    ends, tipping = _ends(drawn, factors, level), tipping_lambda([arms], table.outcome_values)
     return MarginalSensitivity(
         lambdas=factors,
-        lower=arms[0].lowest(column) - arms[1].highest(column),
-        upper=arms[0].highest(column) - arms[1].lowest(column),
-        estimate=estimate,
+        lower=lower,
+        upper=upper,
+        estimate=float(lower_bounds(arms, np.ones(1))[0]),
         tipping_point=tipping,
+        interval_lower=ends[0],
+        interval_upper=ends[1],
+        tipping_point_of_interval=tipping_lambda(drawn, table.outcome_values, level) if drawn else None,
+        target=target,
+        sharp=sharp,
+        level=float(level),
+        warnings=_warnings(missed, resamples),
         text=_tipping_text(tipping),
     )
 
 
-def _tipping_point(arms: tuple[_Arm, _Arm], estimate: float) -> float | None:
-    scale = max(np.abs(arm.outcome).max() for arm in arms)
-    if abs(estimate) <= 1e-13 * scale:
-        return 1.0
-    upward, downward = arms if estimate > 0 else arms[::-1]
+def _checked(lambdas: Any, target: str, resamples: int, level: float) -> Float[np.ndarray, " factors"]:
+    factors = np.atleast_1d(np.asarray(lambdas, dtype=np.float64))
+    wrong = ~(np.isfinite(factors) & (factors >= 1))
+    if wrong.any():
+        raise ArgumentError(f"lambdas must be finite and 1 or more; got {factors[wrong][0]:g}.")
+    if target not in ("ate", "att"):
+        raise ArgumentError(f"target must be 'ate' or 'att'; got {target!r}.")
+    if resamples < 0 or resamples == 1:
+        raise ArgumentError(f"resamples must be 0 for none, or 2 or more; got {resamples}.")
+    check_fraction("level", level)
+    return factors
 
-    def bound(factor: float) -> float:
-        one = np.array(factor)
-        return float(upward.lowest(one) - downward.highest(one))
 
-    # As the factor grows, each mean goes to the end of its arm's range.
-    if upward.outcome[0] >= downward.outcome[-1]:
-        return None
-    high = 2.0
-    while bound(high) > 0:
-        high *= 2
-        if high > LARGEST:
-            return None
-    from scipy.optimize import brentq
+def _ends(
+    drawn: list[Arms], factors: Float[np.ndarray, " factors"], level: float
+) -> tuple[Float[np.ndarray, " factors"] | None, Float[np.ndarray, " factors"] | None]:
+    if not drawn:
+        return None, None
+    lower = np.array([lower_bounds(arms, factors) for arms in drawn])
+    upper = np.array([upper_bounds(arms, factors) for arms in drawn])
+    tail = (1 - level) / 2
+    return np.quantile(lower, tail, axis=0), np.quantile(upper, 1 - tail, axis=0)
 
-    return float(brentq(bound, max(1.0, high / 2), high, xtol=1e-12, rtol=1e-14))
+
+def _warnings(missed: int, resamples: int) -> tuple[str, ...]:
+    note = f"In {missed} of {resamples} resamples the arms did not overlap; the interval, without them, is too narrow."
+    return (note,) if missed else ()
 
 
 def _tipping_text(tipping: float | None) -> str:

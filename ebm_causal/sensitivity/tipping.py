@@ -1,0 +1,49 @@
+r"""The factor at which bounds reach zero."""
+
+from collections.abc import Sequence
+from functools import partial
+
+import numpy as np
+from jaxtyping import Float
+from scipy.optimize import brentq
+
+from ebm_causal.sensitivity.weighted_arms import Arms, lower_bounds, upper_bounds
+
+LARGEST = 1e12  # no tipping point is looked for beyond this Lambda
+
+
+def tipping_lambda(
+    drawn: Sequence[Arms], outcome: Float[np.ndarray, " rows"], level: float | None = None
+) -> float | None:
+    """The smallest factor at which the bound next to zero is zero.
+
+    Args:
+        drawn: The arms of the sample, or of resamples; of these the bound is the interval's end.
+        outcome: All outcomes, which give the scale of zero.
+        level: Of the interval of resamples.
+
+    Returns:
+        The factor; 1 where zero is no further than rounding without any, None where no factor does it.
+    """
+    tail = 0.5 if level is None else (1 - level) / 2
+    positive = float(np.median(_ends(drawn, 1.0, True))) > 0
+    bound = partial(_near_end, drawn, positive, tail)
+    if bound(1.0) <= 1e-13 * np.abs(outcome).max():
+        return 1.0
+    high = 2.0
+    while bound(high) > 0:
+        high *= 2
+        if high > LARGEST:
+            return None
+    return float(brentq(bound, max(1.0, high / 2), high, xtol=1e-12, rtol=1e-14))
+
+
+def _near_end(drawn: Sequence[Arms], positive: bool, tail: float, factor: float) -> float:
+    ends = _ends(drawn, factor, positive)
+    return float(np.quantile(ends if positive else -ends, tail))
+
+
+def _ends(drawn: Sequence[Arms], factor: float, lower: bool) -> Float[np.ndarray, " drawn"]:
+    factors = np.array([factor])
+    of = lower_bounds if lower else upper_bounds
+    return np.array([of(arms, factors)[0] for arms in drawn])
