@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.distributions import constraints
 from torch.distributions.constraints import Constraint
 
+from ebm_causal.energies.distances import squared_distance
 from ebm_causal.errors import ArgumentError
 
 Scale = float | Tensor | Callable[[], Tensor]
@@ -112,7 +113,11 @@ class SquaredError(Cost):
 
     def forward(self, prediction: Tensor, value: Tensor) -> Tensor:
         """The cost."""
-        error, scale = value - prediction, self.scale(prediction)
+        scale = self.scale(prediction)
+        at_once = squared_distance(prediction, value, 2 * scale * scale)
+        if at_once is not None:
+            return at_once
+        error = value - prediction
         if scale.ndim > 0:
             return 0.5 * total((error / scale) ** 2)
         return total(error * error) * (0.5 / (scale * scale))

@@ -61,20 +61,24 @@ class Lattice:
     def mean(self) -> Tensor:
         """The mean, ``[rows, dim]``."""
         if self.shared:
-            return self.masses.T @ self.points[:, 0]
+            return (self.points[:, 0].T @ self.masses).T
         return torch.matmul(self.masses.T[:, None], self.points.transpose(0, 1))[:, 0]
 
     def covariance(self) -> Tensor:
         """The covariance, ``[rows, dim, dim]``."""
-        mean = self.mean()
-        if self.shared:
-            points = self.points[:, 0]
-            squares = (points[:, :, None] * points[:, None]).flatten(1)
-            return (self.masses.T @ squares).reshape(-1, self.dim, self.dim) - mean[:, :, None] * mean[
-                :, None
-            ]
-        centered = self.points.transpose(0, 1) - mean[:, None]
-        return torch.matmul((centered * self.masses.T[..., None]).mT, centered)
+        return self.moments()[1]
+
+    def moments(self) -> tuple[Tensor, Tensor]:
+        """The mean and the covariance, in one pass."""
+        if not self.shared:
+            mean = self.mean()
+            centered = self.points.transpose(0, 1) - mean[:, None]
+            return mean, torch.matmul((centered * self.masses.T[..., None]).mT, centered)
+        points, dim = self.points[:, 0], self.dim
+        products = (points[:, :, None] * points[:, None]).flatten(1)
+        sums = (torch.cat([points, products], 1).T @ self.masses).T
+        mean = sums[:, :dim]
+        return mean, sums[:, dim:].reshape(-1, dim, dim) - mean[:, :, None] * mean[:, None]
 
     @property
     def shared(self) -> bool:
