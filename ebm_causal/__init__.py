@@ -56,7 +56,7 @@ if TYPE_CHECKING:  # what __getattr__ gives, as type checkers see it
         observational,
         probabilities_of_causation,
     )
-    from ebm_causal.learning import Fit, fit
+    from ebm_causal.learning import Fit, fit, load_fit
     from ebm_causal.sensitivity import (
         LinearSensitivity,
         OmittedVariableBias,
@@ -70,6 +70,7 @@ if TYPE_CHECKING:  # what __getattr__ gives, as type checkers see it
     from ebm_causal.uncertainty import (
         decompose_variance,
         fisher_information,
+        laplace_approximation,
         propagate_through_minimum,
         propagate_variance,
     )
@@ -86,7 +87,7 @@ _NAMES = {
     ),
     "gibbs": ("free_energy", "log_partition", "thermodynamics", "GibbsDensity", "pyro_model", "minimize"),
     "inference": ("sample", "Posterior"),
-    "learning": ("fit", "Fit"),
+    "learning": ("fit", "Fit", "load_fit"),
     "intervention": (
         "do",
         "interventional",
@@ -98,6 +99,7 @@ _NAMES = {
     ),
     "uncertainty": (
         *("propagate_variance", "propagate_through_minimum", "decompose_variance", "fisher_information"),
+        "laplace_approximation",
     ),
     "sensitivity": (
         *("LinearSensitivity", "omitted_variable_bias", "OmittedVariableBias"),
@@ -151,6 +153,7 @@ __all__ = [  # noqa: RUF022 -- in the order in which data meets them
     "Posterior",
     "fit",
     "Fit",
+    "load_fit",
     "do",
     "interventional",
     "observational",
@@ -162,6 +165,7 @@ __all__ = [  # noqa: RUF022 -- in the order in which data meets them
     "propagate_through_minimum",
     "decompose_variance",
     "fisher_information",
+    "laplace_approximation",
     "LinearSensitivity",
     "omitted_variable_bias",
     "OmittedVariableBias",

@@ -1,5 +1,6 @@
 """Learning: fits of latent energies by likelihood and by every other principle of the note, one loop for all losses."""
 
+from ebm_causal.learning.capacity import CapacityCurve, latent_capacity
 from ebm_causal.learning.confounding import HELD, ConfoundedFits, StrengthPrior, fit_over_strengths
 from ebm_causal.learning.contrastive import ContrastiveHinge, InfoNCE, SquareSquare, squared_distance
 from ebm_causal.learning.contrastive_divergence import ContrastiveDivergence, PersistentContrastiveDivergence
@@ -27,6 +28,7 @@ from ebm_causal.learning.negatives import (
 from ebm_causal.learning.noise_contrastive import NoiseContrastive
 from ebm_causal.learning.records import HealthCheck, Ranking, TrainingRecord
 from ebm_causal.learning.regularized_latent import RegularizedLatent
+from ebm_causal.learning.saving import load_fit
 from ebm_causal.learning.score_matching import DenoisingScoreMatching, ScoreMatching, SlicedScoreMatching
 from ebm_causal.learning.smoothness import GradientPenalty
 from ebm_causal.learning.streaming import ParquetRows
@@ -34,6 +36,7 @@ from ebm_causal.learning.training import train
 
 __all__ = [
     "HELD",
+    "CapacityCurve",
     "CollapsedLikelihood",
     "ConfoundedFits",
     "ContrastiveDivergence",
@@ -68,6 +71,8 @@ __all__ = [
     "fit_over_strengths",
     "implied_strength",
     "index_strength",
+    "latent_capacity",
+    "load_fit",
     "residual_variance",
     "squared_distance",
     "train",

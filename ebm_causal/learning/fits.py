@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -59,9 +60,10 @@ class Fit:
 
     Attributes:
         energy: A copy of the energy at the fitted parameters (for ``mcmc`` at the posterior mean).
-        method: ``map``, ``svi`` or ``mcmc``.
+        method: ``map``, ``svi`` or ``mcmc``, or the name of the loss.
         guide: What stands for the posterior of the latents: ``collapsed`` (a lattice per row), ``amortized`` or
-            ``flat`` (a normal for each row, by a network or of its own), or ``joint`` (drawn along with parameters).
+            ``flat`` (a normal for each row, by a network or of its own), or ``joint`` (drawn along with parameters);
+            ``none`` for a training by a loss.
         labels: One per parameter coordinate.
         mean: The parameters, flat, in the order of ``labels``.
         curvature: The observed information of the parameters, latents integrated out, prior included;
@@ -134,7 +136,9 @@ class Fit:
             if column in self.chain_statistics:
                 frame[column] = self.chain_statistics[column]
         if self.draws is not None and self.priors:
-            frame["prior"] = [self.priors.get(label.split("[")[0], self.priors.get(label, "")) for label in self.labels]
+            frame["prior"] = [
+                self.priors.get(label.split("[")[0], self.priors.get(label, "")) for label in self.labels
+            ]
         return frame
 
     def to_arviz(self, draws: int = 200) -> Any:
@@ -187,7 +191,9 @@ class Fit:
         generator = torch.Generator().manual_seed(self.seed)
         restriction = restrict(normalized(self.energy), self.latents, self.data, self.beta)
         if self.network is not None:
-            points = restriction.to_support(_guide_draws(self.network, self.data, draws * chains, generator))[0]
+            points = restriction.to_support(_guide_draws(self.network, self.data, draws * chains, generator))[
+                0
+            ]
         elif self.latent_chains is not None:
             known = self.latent_chains.flatten(0, 1)
             chosen = torch.randint(len(known), (draws * chains,), generator=generator)
@@ -216,6 +222,22 @@ class Fit:
             raise ArgumentError(f"{query!r} is given; ask for a variable that is not.")
         generator = torch.Generator().manual_seed(seed)
         return predictive_draws(self.energy, query, given, self.beta, generator, draws=draws)
+
+    def save(self, path: str | Path) -> None:
+        """Write the fit into a folder, as safetensors and JSON; ``ec.load_fit(path, energy)`` reads it.
+
+        The data's rows are part of it. Nothing is pickled: callables are not kept, the energy given to ``load_fit``
+        brings them.
+
+        Args:
+            path: A folder; an earlier fit in it is replaced, by rename.
+
+        Raises:
+            ArgumentError: If the path is a file.
+        """
+        from ebm_causal.learning.saving import save_fit  # which needs this class
+
+        save_fit(self, path)
 
     def __repr__(self) -> str:
         state = "converged" if self.diagnostics.converged else "NOT converged"
