@@ -4,6 +4,8 @@ from ebm_causal.inference.arviz import chain_statistics, inference_data
 from ebm_causal.inference.arviz import version as arviz_version
 from ebm_causal.inference.bounds import Bounds, CompleteLikelihood, bounds_of
 from ebm_causal.inference.collapsed import Objective, Optimum, maximize, whiten
+from ebm_causal.inference.diagnostics import Diagnostics
+from ebm_causal.inference.exactly import draw_rows
 from ebm_causal.inference.guides import AmortizedGuide, FlatGuide, NormalGuide
 from ebm_causal.inference.joint import JointDensity, sample_jointly
 from ebm_causal.inference.marginal import (
@@ -14,7 +16,7 @@ from ebm_causal.inference.marginal import (
 )
 from ebm_causal.inference.mcmc import Kernel, ParameterDraws, sample_parameters
 from ebm_causal.inference.parameters import ParameterVector
-from ebm_causal.inference.posterior import Diagnostics, Posterior, draw_rows, sample
+from ebm_causal.inference.posterior import Posterior, sample
 from ebm_causal.inference.svi import Engine, Kind, VariationalRun, run_svi
 
 __all__ = [

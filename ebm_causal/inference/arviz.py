@@ -2,10 +2,13 @@
 
 import warnings
 from collections.abc import Mapping
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
+
+from ebm_causal.errors import ArgumentError
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -27,9 +30,66 @@ def inference_data(
     """
     arviz = _arviz()
     filled = {name: dict(arrays) for name, arrays in groups.items() if arrays}
-    if int(arviz.__version__.split(".")[0]) >= 1:
+    if is_tree(arviz):
         return arviz.from_dict(filled, dims=dims, coords=coords)
     return arviz.from_dict(**filled, dims=dims, coords=coords)
+
+
+def with_group(
+    data: Any, name: str, arrays: Arrays, dims: Mapping[str, list[str]], attributes: Mapping[str, str]
+) -> Any:
+    """ArviZ's data with one more group of arrays that do not belong to draws, and with attributes."""
+    arviz = _arviz()
+    if is_tree(arviz):
+        added = arviz.from_dict({name: dict(arrays)}, dims=dims, attrs={name: dict(attributes)})
+        data[name] = added[name]
+        return data
+    added = arviz.from_dict(**{name: dict(arrays)}, dims=dims)
+    added[name].attrs.update(attributes)
+    return data + added
+
+
+def write_netcdf(data: Any, path: Path) -> None:
+    """Write ArviZ's data.
+
+    Raises:
+        ArgumentError: If no library for netCDF is installed, or the folder does not exist.
+    """
+    if not path.parent.is_dir():
+        raise ArgumentError(f"{path.parent} is no folder: make it, or choose another path.")
+    try:
+        data.to_netcdf(path)
+    except (ImportError, ValueError) as error:
+        raise ArgumentError(
+            f"{path} cannot be written: {error}. netCDF needs h5netcdf or netCDF4; install 'arviz[h5netcdf]'."
+        ) from error
+
+
+def read_netcdf(path: Path) -> Any:
+    """Read ArviZ's data into memory.
+
+    Raises:
+        ArgumentError: If the file is not there, or is not netCDF.
+    """
+    if not path.is_file():
+        raise ArgumentError(f"{path} is no file.")
+    try:
+        return _arviz().from_netcdf(str(path)).load()
+    except (OSError, ValueError, ImportError, KeyError) as error:
+        raise ArgumentError(f"{path} is no netCDF file, or is damaged: {error}.") from error
+
+
+def groups_of(data: Any) -> tuple[dict[str, dict[str, np.ndarray]], dict[str, dict[str, Any]]]:
+    """The arrays of each group by name, and the attributes of each group."""
+    names = [group.lstrip("/") for group in (data.groups() if callable(data.groups) else data.groups)]
+    kept = [name for name in names if name]
+    arrays = {name: {key: value.values for key, value in data[name].data_vars.items()} for name in kept}
+    return arrays, {name: dict(data[name].attrs) for name in kept}
+
+
+def is_tree(arviz: ModuleType) -> bool:
+    """Whether this ArviZ hands out trees, as from 1.0, rather than InferenceData."""
+    return int(arviz.__version__.split(".")[0]) >= 1
 
 
 def chain_statistics(draws: np.ndarray) -> dict[str, np.ndarray]:

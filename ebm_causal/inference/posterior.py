@@ -1,9 +1,10 @@
-"""Draws of latents given rows, with their diagnostics, for ArviZ."""
+"""Draws of latents given rows, with their diagnostics, for ArviZ and for files."""
 
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import torch
@@ -11,30 +12,14 @@ from torch import Tensor
 
 from ebm_causal.energies import Energy
 from ebm_causal.errors import ArgumentError
-from ebm_causal.gibbs import Restriction, restrict_at, single_or_schedule
+from ebm_causal.gibbs import Restriction, level_of_caller, restrict_at, single_or_schedule
 from ebm_causal.inference.arviz import inference_data
+from ebm_causal.inference.attempts import Attempt, Counts
+from ebm_causal.inference.choosing import Method, draw
+from ebm_causal.inference.diagnostics import Diagnostics, diagnose
+from ebm_causal.inference.files import read_posterior, write_posterior
 from ebm_causal.shapes import Betas
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Diagnostics:
-    """What can be trusted of a posterior.
-
-    Attributes:
-        method: ``lattice`` or ``enumeration``; independent draws, so that R-hat is one and each draw counts.
-        failed: Rows whose lattice did not pass its self-check; for a schedule pairs, of the place in the schedule
-            and the row.
-        warnings: The same in words.
-    """
-
-    method: str
-    failed: tuple[int, ...] | tuple[tuple[int, int], ...]
-    warnings: tuple[str, ...]
-
-    @property
-    def ok(self) -> bool:
-        """Whether every row passed."""
-        return not self.failed
+from ebm_causal.threads import one_thread
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,22 +30,43 @@ class Posterior:
         values: ``[chains, draws, rows, dim]`` by name; ``[betas, chains, draws, rows, dim]`` for a schedule.
         diagnostics: What can be trusted.
         beta: The inverse temperature, or the schedule, ``[betas]``.
+        given: Rows of the other variables, ``[rows, dim]`` by name; one row where all share it.
+        statistics: Of each draw of a chain, in the shape of a coordinate: ``lp`` (log density in unconstrained
+            coordinates, up to a constant), ``acceptance_rate``, ``diverging``; NaN in rows without a chain,
+            empty where there is none.
     """
 
     values: Mapping[str, Tensor]
     diagnostics: Diagnostics
     beta: float | Tensor
+    given: Mapping[str, Tensor]
+    statistics: Mapping[str, Tensor]
 
     def to_arviz(self) -> Any:
-        """The draws as ArviZ's data; a schedule is the dimension ``beta``, after chain and draw."""
-        dims, coords = ["row"], {}
-        values = dict(self.values)
-        if isinstance(self.beta, Tensor):
-            values = {name: value.movedim(0, 2) for name, value in values.items()}
-            dims, coords = ["beta", "row"], {"beta": self.beta.cpu().numpy()}
-        arrays = {name: value.cpu().numpy() for name, value in values.items()}
-        named = {name: [*dims, f"{name}_dim"] for name in arrays}
-        return inference_data({"posterior": arrays}, named, coords)
+        """The draws as ArviZ's data: posterior, sample_stats, observed_data.
+
+        Dimensions are chain, draw, row and ``<name>_dim``; a schedule is the dimension ``beta``, after chain
+        and draw. There is no log likelihood of rows: with z integrated out it does not vary over draws of z,
+        and given z it would make each row its own parameter.
+        """
+        schedule = isinstance(self.beta, Tensor)
+        over = ["beta", "row"] if schedule else ["row"]
+        groups: dict[str, dict[str, Any]] = {"posterior": {}, "sample_stats": {}, "observed_data": {}}
+        dims: dict[str, list[str]] = {}
+        for name, value in self.values.items():
+            groups["posterior"][name] = _drawn_first(value, schedule)
+            dims[name] = over + _own_dims(name, value.ndim - 4 if schedule else value.ndim - 3)
+        for name, value in self.statistics.items():
+            groups["sample_stats"][name] = _drawn_first(value, schedule)
+            dims[name] = over
+        for name, value in self.given.items():
+            groups["observed_data"][name] = value.detach().cpu().numpy()
+            dims[name] = [
+                "row" if len(value) == self.diagnostics.rows else "all_rows",
+                *_own_dims(name, value.ndim - 1),
+            ]
+        coords = {"beta": self.beta.cpu().numpy()} if isinstance(self.beta, Tensor) else {}
+        return inference_data(groups, dims, coords)
 
     def summary(self) -> pd.DataFrame:
         """Mean and standard deviation of each coordinate in each row; rows are called ``name[row, coordinate]``.
@@ -74,19 +80,46 @@ class Posterior:
             frames += [_moments(name, value[place], beta) for name, value in self.values.items()]
         return pd.concat(frames)
 
+    def save(self, path: str | Path) -> None:
+        """Write all of it to a netCDF file, which ArviZ reads too.
+
+        Raises:
+            ArgumentError: If no library for netCDF is installed, or the folder does not exist.
+        """
+        write_posterior(self, self.to_arviz(), Path(path))
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Posterior":
+        """Read what ``save`` has written.
+
+        Raises:
+            ArgumentError: If the file is not there, is damaged, or holds no posterior of this package.
+        """
+        return cls(**read_posterior(Path(path)))
+
     def __repr__(self) -> str:
         shapes = ", ".join(f"{name}: {list(value.shape)}" for name, value in self.values.items())
         return f"Posterior({shapes}, method={self.diagnostics.method!r}, ok={self.diagnostics.ok})"
+
+
+def _drawn_first(value: Tensor, schedule: bool) -> Any:
+    """An array with chain and draw in front."""
+    return (value.movedim(0, 2) if schedule else value).detach().cpu().numpy()
+
+
+def _own_dims(name: str, count: int) -> list[str]:
+    return [f"{name}_dim"] if count == 1 else [f"{name}_dim_{place}" for place in range(count)]
 
 
 def _moments(name: str, value: Tensor, beta: float | None = None) -> pd.DataFrame:
     """Mean and standard deviation of draws ``[chains, draws, rows, *shape]`` of one variable."""
     flat = value.flatten(0, 1).flatten(2)
     labels = [f"{name}[{i}, {j}]" for i in range(flat.shape[1]) for j in range(flat.shape[2])]
-    columns = {"mean": flat.mean(0).flatten().numpy(), "sd": flat.std(0).flatten().numpy()}
+    columns = {"mean": flat.mean(0).flatten().cpu().numpy(), "sd": flat.std(0).flatten().cpu().numpy()}
     return pd.DataFrame(columns if beta is None else {"beta": beta, **columns}, index=labels)
 
 
+@one_thread()
 def sample(
     energy: Energy,
     over: str | Iterable[str] = "z",
@@ -95,14 +128,24 @@ def sample(
     *,
     draws: int = 1000,
     chains: int = 4,
-    method: Literal["auto", "lattice", "enumeration"] = "auto",
+    method: Method = "auto",
     seed: int = 0,
 ) -> Posterior:
     r"""Draw from :math:`p(z \mid \text{given}) \propto e^{-\beta E}`, every row at once.
 
-    Independent stratified draws from a lattice that is adapted to each row, for one to three real
-    dimensions, and exact draws for finite variables: no chain that could miss a mode. A lattice that does
-    not pass its self-check, as where the density cannot be normalized, is warned about.
+    Each row goes from one method to the next until it passes that method's own check: stratified draws from a
+    lattice (one to three real dimensions) or from all states (finite variables); importance sampling around
+    the modes; Hamiltonian chains; replica exchange. Rows that none serves are warned about, once. What no
+    start finds, no method sees: a mode far from the prior and narrow can be missed by all.
+
+    - ``lattice``, ``enumeration``, ``importance``: independent draws. A lattice also serves up to 256 states of
+      finite variables beside up to three real dimensions.
+    - ``hmc``, ``mala``: chains of all rows in one batch, with step size and metric per row. A row is done when
+      it has 400 effective draws (half of the draws asked for, where those are fewer) and its chains agree;
+      until then it runs on, for up to fifteen times the draws, of which as many as asked for are kept.
+    - ``langevin``: without Metropolis decisions, and therefore biased; only on request.
+    - ``tempering``: chains on ladders of beta from a normal that covers the modes, for rows of several modes.
+    - ``gibbs``: sweeps over finite variables with too many states to list.
 
     Args:
         energy: The energy, taken as the raw sum of its factors.
@@ -110,16 +153,17 @@ def sample(
         given: Rows of the others, by name or as a frame; None means one row.
         beta: The inverse temperature; a schedule of them draws at each.
         draws: Draws per chain.
-        chains: Kept for comparison with chains; draws are independent between and within them.
-        method: ``lattice``, ``enumeration``, or whichever serves.
+        chains: How many chains; independent draws are dealt to as many.
+        method: One of those above, or ``auto``.
         seed: The same seed gives the same draws.
 
     Returns:
         The posterior.
 
     Raises:
-        EnergyError: If names or shapes do not fit, or neither method serves the variables.
+        EnergyError: If names or shapes do not fit, or no method serves the variables.
         ArgumentError: If beta or the counts are not positive, or the method does not serve.
+        ConvergenceError: If a row has no finite energy where it was evaluated.
 
     Example:
         >>> import ebm_causal as ec, torch
@@ -128,55 +172,48 @@ def sample(
         ...     "z[0, 0]", "mean"
         ... ]
         np.float64(1.0)
+
+    References:
+        Neal (2011), MCMC using Hamiltonian dynamics; Vehtari et al. (2021), Rank-normalization, folding, and
+        localization; Syed et al. (2022), Non-reversible parallel tempering.
     """
+    counts = _checked_counts(draws, chains)
+    restriction, shape = restrict_at(energy, over, given, beta)
+    generator = torch.Generator().manual_seed(seed)
+    found, before = draw(restriction, method, counts, generator)
+    diagnostics = diagnose(found, before, restriction.over, shape)
+    for note in diagnostics.warnings:
+        warnings.warn(note, stacklevel=level_of_caller())
+    return Posterior(
+        values=_by_name(found, restriction, shape), diagnostics=diagnostics, beta=single_or_schedule(beta),
+        given=_single(restriction.given, shape),
+        statistics={name: _by_beta(value, shape) for name, value in found.statistics.items()},
+    )  # fmt: skip
+
+
+def _checked_counts(draws: int, chains: int) -> Counts:
+    for name, value in (("draws", draws), ("chains", chains)):
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise ArgumentError(f"{name} must be a whole number; got {value!r}.")
     if draws < 1 or chains < 1:
         raise ArgumentError(f"draws and chains must be positive; got {draws} and {chains}.")
-    restriction, shape = restrict_at(energy, over, given, beta)
-    served = "enumeration" if restriction.finite else "lattice"
-    if method not in ("auto", served):
-        raise ArgumentError(
-            f"method={method!r} does not serve {list(restriction.over)}; use {served!r} or 'auto'."
-        )
-    generator = torch.Generator().manual_seed(seed)
-    points, failed = draw_rows(restriction, draws * chains, generator)
-    values = {}
-    for name, value in restriction.split(points).items():
-        shuffled = value[torch.randperm(draws * chains, generator=generator)]
-        shaped = shuffled.reshape(chains, draws, *(shape or value.shape[1:2]), *value.shape[2:])
-        values[name] = shaped.movedim(2, 0) if shape else shaped
-    told = tuple(divmod(row, shape[1]) for row in failed) if shape else failed
-    notes = _notes(restriction.over, told)
-    for note in notes:
-        warnings.warn(note, stacklevel=2)
-    diagnostics = Diagnostics(method=served, failed=told, warnings=notes)
-    return Posterior(values=values, diagnostics=diagnostics, beta=single_or_schedule(beta))
+    return Counts(chains=chains, draws=draws)
 
 
-def _notes(over: tuple[str, ...], failed: tuple[int, ...] | tuple[tuple[int, int], ...]) -> tuple[str, ...]:
-    if not failed:
-        return ()
-    what = "rows" if isinstance(failed[0], int) else "pairs of a beta and a row (by their numbers)"
-    note = (
-        f"the lattice over {list(over)} did not pass its self-check in {len(failed)} {what}, the first "
-        f"{list(failed[:5])}: the density there is not normalizable, or has modes too narrow to resolve, and "
-        "the draws of these rows are not to be trusted."
-    )
-    return (note,)
+def _by_name(found: Attempt, restriction: Restriction, shape: tuple[int, int] | None) -> dict[str, Tensor]:
+    flat = restriction.split(found.points.flatten(0, 1))
+    counts = found.points.shape[:2]
+    return {name: _by_beta(value.unflatten(0, counts), shape) for name, value in flat.items()}
 
 
-def draw_rows(
-    restriction: Restriction, draws: int, generator: torch.Generator
-) -> tuple[Tensor, tuple[int, ...]]:
-    """Draws ``[draws, rows, dim]`` of a restriction, and the rows whose lattice failed its check."""
-    parts, failed, start = [], [], 0
-    with torch.no_grad():
-        for block in restriction.blocks(max(draws, 33**restriction.dim)):
-            lattice = block.quadrature()
-            if block.finite:
-                parts.append(lattice.choose(draws, generator))
-            else:
-                parts.append(block.to_support(lattice.draw(block, draws, generator))[0])
-            bad = (~lattice.resolved).nonzero().flatten() + start
-            failed += bad.tolist()
-            start += block.rows
-    return torch.cat(parts, 1), tuple(failed)
+def _by_beta(value: Tensor, shape: tuple[int, int] | None) -> Tensor:
+    """``[chains, draws, rows, ...]``, for a schedule with the betas in front."""
+    return value.unflatten(2, shape).movedim(2, 0) if shape else value
+
+
+def _single(given: Mapping[str, Tensor], shape: tuple[int, int] | None) -> dict[str, Tensor]:
+    """What is given, once rather than at each beta."""
+    return {
+        name: value[: shape[1]].detach() if shape and len(value) > 1 else value.detach()
+        for name, value in given.items()
+    }

@@ -32,10 +32,11 @@ from ebm_causal.sampling.sweeping import Sweep, run_sweeps, sweep
 from ebm_causal.sampling.tempering import run_tempered
 from ebm_causal.sampling.tracing import Kernel
 from ebm_causal.sampling.tuning import Metric, metric_of, weighted_metric
-from ebm_causal.sampling.verdicts import REASONS, Goal, RowChains, Select
+from ebm_causal.sampling.verdicts import RAN_AWAY, REASONS, Goal, RowChains, Select
 from ebm_causal.sampling.weighting import LogMean, log_mean_weight
 
 __all__ = [
+    "RAN_AWAY",
     "REASONS",
     "Annealed",
     "Certificate",

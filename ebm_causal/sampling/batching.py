@@ -54,8 +54,8 @@ def run_rows(
         plan = _Plan(goal, max(FEWEST, -(-wanted // split)), windows, target)
         found, metric, start = _round(energy, begin, metric, plan, generator)
         whole = found if whole is None else whole.put(left, found)
-        stay = (found.reason > 0).nonzero().flatten()
-        if len(stay) == 0 or goal.kernel == "langevin":
+        stay = found.unfinished
+        if len(stay) == 0:
             break
         target = torch.where(found.reason == DIVERGED, 1 - (1 - target) / 3, target)[stay]
         left, metric, start, windows = left[stay], metric.rows(stay), start[:, stay], AGAIN

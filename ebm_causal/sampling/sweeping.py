@@ -81,7 +81,7 @@ def run_sweeps(
         points = torch.stack(positions, 1)
         found = judge_chains(energies, infos, points, goal, start.new_ones(len(left)))
         whole = found if whole is None else whole.put(left, found)
-        stay = (found.reason > 0).nonzero().flatten()
+        stay = found.unfinished
         if len(stay) == 0:
             break
         left, start = left[stay], state.points[:, stay]

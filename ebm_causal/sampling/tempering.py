@@ -112,7 +112,7 @@ def run_tempered(select: Select, base: Metric, goal: Goal, generator: torch.Gene
             select(left), base, (goal, goal.chains * split, max(16, -(-wanted // split))), generator
         )
         whole = found if whole is None else whole.put(left, found)
-        stay = (found.reason > 0).nonzero().flatten()
+        stay = found.unfinished
         if len(stay) == 0:
             break
         left, base = left[stay], base.rows(stay)

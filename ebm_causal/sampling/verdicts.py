@@ -22,7 +22,7 @@ RUNAWAY = 3.0  # times the variance of the first half of the draws, in the secon
 DIVERGING = 0.01  # the share of divergent proposals above which a row has failed
 ENDLESS = 3.5  # standard deviations: a step size that only a flat density allows
 UNMOVED = 0.01  # the share of iterations in which each chain must have moved
-DIVERGED = 3  # of the reasons
+DIVERGED, RAN_AWAY = 3, 5  # of the reasons
 REASONS = (
     "",
     "chains disagree (R-hat)",
@@ -86,6 +86,11 @@ class RowChains(NamedTuple):
     ess_tail: Tensor
     step_size: Tensor
     reason: Tensor
+
+    @property
+    def unfinished(self) -> Tensor:
+        """The rows that more draws may mend."""
+        return ((self.reason > 0) & (self.reason != RAN_AWAY)).nonzero().flatten()
 
     def put(self, rows: Tensor, part: "RowChains") -> "RowChains":
         """These with some rows replaced."""
@@ -164,7 +169,7 @@ def _reasons(chains: RowChains, points: Tensor, enough: float) -> Tensor:
         (1, disagree),
         (DIVERGED, diverging),
         (4, chains.stuck < UNMOVED),
-        (5, running),
+        (RAN_AWAY, running),
     ):
         reason = torch.where(check, place, reason)
     return reason

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import ebm_causal as ec
-from ebm_causal.errors import ArgumentError, EnergyError, IdentificationError
+from ebm_causal.errors import ArgumentError, IdentificationError
 from ebm_causal.inference import MarginalLikelihood, ParameterVector, chain_statistics
 
 F64 = torch.float64
@@ -78,11 +78,11 @@ def test_counts_and_methods_that_do_not_serve():
     with pytest.raises(ArgumentError, match="draws and chains must be positive; got 0 and 4"):
         ec.sample(linear(), given={"y": Y}, draws=0)
     with pytest.raises(
-        ArgumentError, match=r"method='enumeration' does not serve \['z'\]; use 'lattice' or 'auto'"
+        ArgumentError, match=r"method='enumeration' does not serve \['z'\] \(dimension 1\); use one of 'hmc'"
     ):
         ec.sample(linear(), given={"y": Y}, method="enumeration")
-    with pytest.raises(EnergyError, match="serves one to three real dimensions"):
-        ec.sample(ec.energy(lambda z: (z**2).sum(-1), z=4), over="z")
+    with pytest.raises(ArgumentError, match=r"method='lattice' does not serve \['z'\] \(dimension 4\)"):
+        ec.sample(ec.energy(lambda z: (z**2).sum(-1), z=4), over="z", method="lattice")
 
 
 @pytest.mark.parametrize("beta", [0.5, 1.0, 3.0])
