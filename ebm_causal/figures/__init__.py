@@ -12,6 +12,7 @@ from ebm_causal.figures.contours import contour_picture
 from ebm_causal.figures.curves import curves_picture
 from ebm_causal.figures.densities import densities_picture
 from ebm_causal.figures.diagrams import graph_picture
+from ebm_causal.figures.extremes import extremes_picture
 from ebm_causal.figures.landscapes import landscape_picture
 from ebm_causal.figures.responses import response_picture
 from ebm_causal.figures.waterfalls import waterfall_picture
@@ -22,6 +23,7 @@ __all__ = [
     "curves_picture",
     "densities_picture",
     "draw_svg",
+    "extremes_picture",
     "forest_picture",
     "graph_picture",
     "landscape_picture",

@@ -6,7 +6,19 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float
 
-from ebm_causal.figures.canvas import BLUE, INK, LINE, ORANGE, SOFT, Axes, axes_or_new, calm, readable, shown
+from ebm_causal.figures.canvas import (
+    BLUE,
+    GREEN,
+    INK,
+    LINE,
+    ORANGE,
+    SOFT,
+    Axes,
+    axes_or_new,
+    calm,
+    readable,
+    shown,
+)
 
 _HALO = {"facecolor": "white", "alpha": 0.75, "linewidth": 0, "pad": 0.6}
 
@@ -18,11 +30,14 @@ def contour_picture(
     points: Sequence[tuple[str, float, float]] = (),
     *,
     estimate: float | None = None,
+    level: float = 0.0,
+    cloud: Float[np.ndarray, "draws 2"] | None = None,
     ax: Axes | None = None,
 ) -> Axes:
     """Contour lines of the adjusted estimate over the strengths of a hidden confounder.
 
-    The line where the estimate is zero is heavy: a confounder beyond it would turn the sign. Both axes
+    The line where the estimate is zero (or at another ``level``, as the critical t) is heavy: a confounder beyond it
+    would turn the sign. Both axes
     have a square-root scale, on which the bias is nearly a product, so that weak confounders, the usual
     ones, have room. Points outside of the grid are left out.
 
@@ -32,6 +47,8 @@ def contour_picture(
         adjusted_estimate: The estimate after such a confounder is adjusted for.
         points: (label, r2_treatment, r2_outcome) of benchmarks to mark.
         estimate: The estimate without a hidden confounder; a triangle marks it at the origin.
+        level: Where the heavy line is.
+        cloud: Draws of the two strengths, as small dots; those outside of the grid are left out.
         ax: Axes to draw on.
 
     Returns:
@@ -53,7 +70,10 @@ def contour_picture(
     ax.set_yscale("function", functions=(_root, np.square))
     _space_ticks(ax.xaxis, float(r2_treatment[-1]))
     _space_ticks(ax.yaxis, float(r2_outcome[-1]))
-    _lines(ax, r2_treatment, r2_outcome, adjusted_estimate)
+    _lines(ax, r2_treatment, r2_outcome, adjusted_estimate, level)
+    if cloud is not None:
+        inside = (cloud[:, 0] <= r2_treatment[-1]) & (cloud[:, 1] <= r2_outcome[-1])
+        ax.plot(*cloud[inside].T, ".", color=GREEN, markersize=3, alpha=0.35, markeredgewidth=0, zorder=4)
     ax.set(xlim=(0, r2_treatment[-1]), ylim=(0, r2_outcome[-1]))
     if estimate is not None:
         ax.plot([0], [0], "^", color=INK, markersize=8, clip_on=False, zorder=5)
@@ -76,15 +96,15 @@ def _root(strength: np.ndarray) -> np.ndarray:
     return np.sqrt(np.maximum(strength, 0.0))
 
 
-def _lines(ax: Axes, x: np.ndarray, y: np.ndarray, z: np.ndarray) -> None:
+def _lines(ax: Axes, x: np.ndarray, y: np.ndarray, z: np.ndarray, heavy: float) -> None:
     z = np.ma.masked_invalid(z)
     if z.count() == 0 or z.min() == z.max():
         return
     look = {"fontsize": 8, "fmt": readable}
     lines = ax.contour(x, y, z, levels=9, colors=SOFT, linewidths=0.8, linestyles="-", alpha=0.75)
-    ax.clabel(lines, [level for level in lines.levels if level != 0], **look)
-    if z.min() < 0 < z.max():
-        zero = ax.contour(x, y, z, levels=[0.0], colors=ORANGE, linewidths=2.0)
+    ax.clabel(lines, [level for level in lines.levels if level != heavy], **look)
+    if z.min() < heavy < z.max():
+        zero = ax.contour(x, y, z, levels=[heavy], colors=ORANGE, linewidths=2.0)
         ax.clabel(zero, **look)
 
 

@@ -10,13 +10,15 @@ from ebm_causal.sensitivity.linear import LinearSensitivity
 from ebm_causal.sensitivity.marginal import MarginalSensitivity, marginal_sensitivity
 from ebm_causal.sensitivity.matched_pairs import RosenbaumBounds, rosenbaum_bounds
 from ebm_causal.sensitivity.no_assumption import NoAssumptionBounds, no_assumption_bounds
-from ebm_causal.sensitivity.omitted_variable import Contour, OmittedVariableBias
+from ebm_causal.sensitivity.omitted_variable import OmittedVariableBias
+from ebm_causal.sensitivity.scenarios import Contour, Extremes
 
 __all__ = [
     "BayesianSensitivity",
     "CapacityCurve",
     "Contour",
     "EValue",
+    "Extremes",
     "Hidden",
     "LinearSensitivity",
     "MarginalSensitivity",

@@ -1,16 +1,20 @@
 r"""Omitted-variable bias of a table, with its covariates as the yardstick of what is hidden."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from ebm_causal.data import CausalTable
 from ebm_causal.errors import ArgumentError, TableError
 from ebm_causal.intervention import ResidualRegression, regress
 from ebm_causal.sensitivity.omitted_variable import OmittedVariableBias
 
+UNEVEN = 1.25  # times the classical standard error, or that much less
+
 
 def omitted_variable_bias(
     table: CausalTable,
-    benchmarks: Sequence[str] = (),
+    benchmarks: Sequence[str] | Mapping[str, Sequence[str]] = (),
     multiples: Sequence[float] = (1, 2, 3),
     q: float = 1.0,
     alpha: float = 0.05,
@@ -24,7 +28,8 @@ def omitted_variable_bias(
 
     Args:
         table: The table.
-        benchmarks: Names of covariates, or ``"all"``.
+        benchmarks: Names of covariates, or ``"all"``; or groups of them by a name of your own, as in
+            ``{"earnings": ["re74", "re75"]}``, each as strong as its covariates together.
         multiples: How many times as strong as a benchmark the confounder may be.
         q: The share of the estimate that it would have to take away.
         alpha: The level of the test and of the intervals.
@@ -45,46 +50,72 @@ def omitted_variable_bias(
     References:
         C. Cinelli and C. Hazlett 2020, section 4.4.
     """
-    names = _chosen(table, benchmarks)
+    groups = _chosen(table, benchmarks)
     full = regress(table, table.design)
     if full.dof < 2:
         raise TableError(
             f"{table.rows} rows leave the regression 1 degree of freedom, and a confounder would take it. "
             "Leave covariates out, or bring more rows."
         )
-    return OmittedVariableBias.from_statistics(
+    found = OmittedVariableBias.from_statistics(
         full.estimate,
         full.standard_error,
         full.dof,
         q=q,
         alpha=alpha,
-        benchmarks={name: _own_strengths(table, name, full) for name in names},
+        benchmarks={name: _own_strengths(table, group, full) for name, group in groups.items()},
         multiples=multiples,
     )
+    return replace(found, notes=_uneven(table, full))
 
 
-def _chosen(table: CausalTable, benchmarks: Sequence[str]) -> tuple[str, ...]:
-    """The covariates that a caller names, or all of them.
+def _chosen(
+    table: CausalTable, benchmarks: Sequence[str] | Mapping[str, Sequence[str]]
+) -> dict[str, tuple[str, ...]]:
+    """The groups of covariates that a caller names, or every covariate by itself.
 
     Raises:
-        ArgumentError: If a name is not a covariate.
+        ArgumentError: If a name is not a covariate, or a group is empty.
     """
     if isinstance(benchmarks, str):
         if benchmarks == "all":
-            return table.covariates
+            return {name: (name,) for name in table.covariates}
         raise ArgumentError(f"benchmarks must be a list of names, or 'all'; got the text {benchmarks!r}.")
-    for name in benchmarks:
-        if name not in table.covariates:
-            known = ", ".join(map(repr, table.covariates)) or "(none)"
-            raise ArgumentError(f"Benchmark {name!r} is not among the covariates {known}.")
-    return tuple(benchmarks)
+    if not isinstance(benchmarks, Mapping):
+        benchmarks = {name: [name] for name in benchmarks}
+    for group, names in benchmarks.items():
+        if isinstance(names, str) or not names:
+            raise ArgumentError(f"Group {group!r} must be a list of covariates; got {names!r}.")
+        for name in names:
+            if name not in table.covariates:
+                known = ", ".join(map(repr, table.covariates)) or "(none)"
+                raise ArgumentError(f"Benchmark {name!r} is not among the covariates {known}.")
+    return {group: tuple(names) for group, names in benchmarks.items()}
 
 
-def _own_strengths(table: CausalTable, name: str, full: ResidualRegression) -> tuple[float, float]:
-    """The partial R^2 of all columns of a covariate, with the treatment and with the outcome."""
-    short = regress(table, table.design.without(name))
+def _own_strengths(
+    table: CausalTable, group: tuple[str, ...], full: ResidualRegression
+) -> tuple[float, float]:
+    """The partial R^2 of all columns of some covariates, with the treatment and with the outcome."""
+    design = table.design
+    for name in group:
+        design = design.without(name)
+    short = regress(table, design)
     left = (
         (full.treatment @ full.treatment) / (short.treatment @ short.treatment),
         (full.noise @ full.noise) / (short.noise @ short.noise),
     )
     return max(0.0, float(1 - left[0])), max(0.0, float(1 - left[1]))
+
+
+def _uneven(table: CausalTable, full: ResidualRegression) -> tuple[str, ...]:
+    """A warning where a robust standard error (HC1) is far from the classical one."""
+    spread = full.treatment**2
+    robust = math.sqrt(float(spread @ full.noise**2) * table.rows / full.dof) / float(spread.sum())
+    ratio = robust / full.standard_error
+    note = (
+        f"The robust standard error (HC1) is {robust:.4g} where the classical one is {full.standard_error:.4g}: the "
+        "errors are not of one variance, for which adjusted standard errors, t, intervals and the robustness value at "
+        "alpha are made."
+    )
+    return () if 1 / UNEVEN < ratio < UNEVEN else (note,)

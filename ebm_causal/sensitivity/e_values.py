@@ -1,7 +1,9 @@
 r"""The E-value: how strong, as risk ratios, a hidden confounder would have to be."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -12,6 +14,8 @@ from ebm_causal.intervention import Effect, regress
 from ebm_causal.sensitivity.ranges import check_number, check_positive
 
 FROM_DIFFERENCE, FROM_ERROR = 0.91, 1.78  # log risk ratio per standardized difference; 1.96 times the former
+FARTHEST = 700  # log risk ratios beyond which overflow
+Scale = Literal["risk_ratio", "odds_ratio", "hazard_ratio", "standardized_difference"]
 RISK_FLOOR = 1e-12  # an interval of risks that reaches below zero ends here
 
 
@@ -49,19 +53,34 @@ class EValue:
         return f"EValue({self.value:.4g}{limit}, risk ratio {self.risk_ratio:.4g})"
 
 
-def e_value(risk_ratio: float, lower: float | None = None, upper: float | None = None) -> EValue:
+def e_value(
+    risk_ratio: float,
+    lower: float | None = None,
+    upper: float | None = None,
+    *,
+    scale: Scale = "risk_ratio",
+    rare: bool = False,
+) -> EValue:
     r"""The E-value of a risk ratio, :math:`RR + \sqrt{RR (RR - 1)}`; one below 1 is turned over first.
 
+    Other measures are put in the place of a risk ratio, their limits likewise:
+
+    - ``odds_ratio``: :math:`\sqrt{OR}`; as it stands where the outcome is ``rare`` (below 15 %).
+    - ``hazard_ratio``: :math:`(1 - .5^{\sqrt{HR}}) / (1 - .5^{\sqrt{1/HR}})`; as it stands where ``rare``.
+    - ``standardized_difference``: :math:`e^{.91 d}`, d the difference of means over the outcome's standard deviation.
+
     Args:
-        risk_ratio: The ratio.
+        risk_ratio: The ratio, or the measure that ``scale`` says.
         lower: The lower end of its interval.
         upper: The upper end of its interval.
+        scale: What the numbers are.
+        rare: Whether the outcome is rare, for a ratio of odds or hazards.
 
     Returns:
         The E-value of the ratio, and of the end of its interval next to 1.
 
     Raises:
-        ArgumentError: If the ratio is not positive, or the interval does not hold it.
+        ArgumentError: If a ratio is not positive, or the interval does not hold it.
 
     Examples:
         >>> import ebm_causal as ec
@@ -71,9 +90,44 @@ def e_value(risk_ratio: float, lower: float | None = None, upper: float | None =
 
     References:
         T. VanderWeele and P. Ding 2017, "Sensitivity analysis in observational research: introducing the
-        E-value", Annals of Internal Medicine 167.
+        E-value", Annals of Internal Medicine 167, table 2.
     """
-    return _e_value(risk_ratio, lower, upper, "")
+    if scale not in _AS_RISK_RATIO:
+        raise ArgumentError(f"scale must be one of {', '.join(map(repr, _AS_RISK_RATIO))}; got {scale!r}.")
+    convert, how = _AS_RISK_RATIO[scale]
+    if scale == "risk_ratio" or (rare and scale != "standardized_difference"):
+        return _e_value(risk_ratio, lower, upper, "")
+    for name, value in ((scale, risk_ratio), ("lower", lower), ("upper", upper)):
+        if value is not None and scale != "standardized_difference":
+            check_positive(name, value)
+        elif value is not None:
+            _refuse_far(name, value)
+    lower, upper = (None if end is None else convert(end) for end in (lower, upper))
+    return _e_value(convert(risk_ratio), lower, upper, f" The risk ratio stands for {how}.")
+
+
+def _of_hazards(ratio: float) -> float:
+    return -math.expm1(-math.log(2) * math.sqrt(ratio)) / -math.expm1(-math.log(2) / math.sqrt(ratio))
+
+
+def _of_standardized(difference: float) -> float:
+    return math.exp(FROM_DIFFERENCE * difference)
+
+
+def _refuse_far(name: str, difference: float) -> None:
+    check_number(name, difference)
+    if abs(FROM_DIFFERENCE * difference) > FARTHEST:
+        raise ArgumentError(
+            f"a difference of {difference:.4g} sd has no risk ratio that a computer can hold."
+        )
+
+
+_AS_RISK_RATIO: dict[str, tuple[Callable[[float], float], str]] = {
+    "risk_ratio": (float, "itself"),
+    "odds_ratio": (math.sqrt, "an odds ratio of an outcome that is not rare: its square root"),
+    "hazard_ratio": (_of_hazards, "a hazard ratio of an outcome that is not rare"),
+    "standardized_difference": (_of_standardized, "a standardized difference d: exp(.91 d)"),
+}
 
 
 def e_value_of_difference(estimate: float, standard_error: float, sd: float) -> EValue:
@@ -127,7 +181,7 @@ def _of_difference(estimate: float, standard_error: float, sd: float, where: str
     if not (math.isfinite(standard_error) and standard_error >= 0):
         raise ArgumentError(f"standard_error must be finite and not negative; got {standard_error}.")
     log_ratio, reach = FROM_DIFFERENCE * estimate / sd, FROM_ERROR * standard_error / sd
-    if abs(log_ratio) + reach > 700:
+    if abs(log_ratio) + reach > FARTHEST:
         raise ArgumentError(
             f"a difference of {estimate / sd:.4g} sd has no risk ratio that a computer can hold."
         )

@@ -2,11 +2,14 @@ r"""Bounds that trust no model at all."""
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 import pandas as pd
 
 from ebm_causal.data import CausalTable
 from ebm_causal.errors import ArgumentError
+
+Direction = Literal["up", "down"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,7 +18,8 @@ class NoAssumptionBounds:
 
     Attributes:
         lower: The smallest average effect that the data allow.
-        upper: The largest; it lies one range of the outcome above the smallest, so zero is always between.
+        upper: The largest. Without an assumption it lies one range of the outcome above the smallest, so zero is
+            always between.
         low: The smallest outcome that can be.
         high: The largest.
         estimate: The difference of means.
@@ -43,23 +47,36 @@ class NoAssumptionBounds:
 
 
 def no_assumption_bounds(
-    table: CausalTable, low: float | None = None, high: float | None = None
+    table: CausalTable,
+    low: float | None = None,
+    high: float | None = None,
+    *,
+    response: Direction | None = None,
+    selection: Direction | None = None,
 ) -> NoAssumptionBounds:
     r"""Bound the average effect by nothing but the range of the outcome.
 
     Every outcome that was not seen may lie anywhere in [low, high]. The bounds are as wide as the range,
     always hold zero, and are all that the data say without an assumption.
 
+    Two assumptions of direction narrow them. Monotone treatment response: the treatment lowers nobody's outcome
+    (``response="up"``) or raises nobody's (``"down"``), so zero is an end. Monotone treatment selection: under
+    either treatment those who took it would have had outcomes at least as high on average (``selection="up"``) or at
+    most as high (``"down"``), so the difference of means is an end.
+
     Args:
         table: A table with a binary treatment.
         low: The smallest outcome that can be; for a binary outcome its lower value if left out.
         high: The largest.
+        response: The direction in which the treatment moves everyone, if it moves them.
+        selection: The direction in which those who took the treatment differ from the others.
 
     Returns:
         The bounds.
 
     Raises:
-        ArgumentError: If the treatment is continuous, or the range does not hold the outcomes.
+        ArgumentError: If the treatment is continuous, or the range does not hold the outcomes, or the data
+            contradict the two directions together.
 
     Examples:
         >>> import ebm_causal as ec
@@ -69,8 +86,13 @@ def no_assumption_bounds(
         (-0.3269, 0.6731)
 
     References:
-        C. Manski 1990, "Nonparametric bounds on treatment effects".
+        C. Manski 1990, "Nonparametric bounds on treatment effects", American Economic Review 80; 1997, "Monotone
+        treatment response", Econometrica 65; C. Manski and J. Pepper 2000, "Monotone instrumental variables",
+        Econometrica 68.
     """
+    for name, direction in (("response", response), ("selection", selection)):
+        if direction not in (None, "up", "down"):
+            raise ArgumentError(f"{name} must be 'up', 'down' or None; got {direction!r}.")
     if table.treatment_kind != "binary":
         raise ArgumentError(f"These bounds compare two arms, and {table.treatment!r} is continuous.")
     low, high = _range(table, low, high)
@@ -81,18 +103,51 @@ def no_assumption_bounds(
     )
     below = (share * high + (1 - share) * seen[0], share * seen[1] + (1 - share) * low)
     above = (share * low + (1 - share) * seen[0], share * seen[1] + (1 - share) * high)
-    lower, upper = float(below[1] - below[0]), float(above[1] - above[0])
+    free = float(below[1] - below[0]), float(above[1] - above[0])
+    estimate = float(seen[1] - seen[0])
+    lower, upper = _directed(free, estimate, response, selection)
     return NoAssumptionBounds(
         lower=lower,
         upper=upper,
         low=low,
         high=high,
-        estimate=float(seen[1] - seen[0]),
-        text=(
-            f"Without any assumption but outcomes in [{low:g}, {high:g}], the average effect lies between "
-            f"{lower:.4g} and {upper:.4g}; such bounds always hold zero."
-        ),
+        estimate=estimate,
+        text=f"{_assumed(low, high, response, selection)}, the average effect lies between {lower:.4g} and "
+        f"{upper:.4g}{'; such bounds always hold zero' if response is None and selection is None else ''}.",
     )
+
+
+def _directed(
+    free: tuple[float, float], estimate: float, response: Direction | None, selection: Direction | None
+) -> tuple[float, float]:
+    """The bounds, cut at zero by the response and at the difference of means by the selection.
+
+    Raises:
+        ArgumentError: If nothing is left of them.
+    """
+    lower, upper = free
+    if response is not None:
+        lower, upper = (max(lower, 0.0), upper) if response == "up" else (lower, min(upper, 0.0))
+    if selection is not None:
+        lower, upper = (lower, min(upper, estimate)) if selection == "up" else (max(lower, estimate), upper)
+    if lower > upper:
+        raise ArgumentError(
+            f"response={response!r} and selection={selection!r} cannot both hold: the difference of means is "
+            f"{estimate:.4g}."
+        )
+    return lower, upper
+
+
+def _assumed(low: float, high: float, response: Direction | None, selection: Direction | None) -> str:
+    if response is None and selection is None:
+        return f"Without any assumption but outcomes in [{low:g}, {high:g}]"
+    said = []
+    if response is not None:
+        said.append(f"a treatment that {'lowers' if response == 'up' else 'raises'} nobody's outcome")
+    if selection is not None:
+        word = "high" if selection == "up" else "low"
+        said.append(f"treated who would have had outcomes at least as {word} as the others either way")
+    return f"With outcomes in [{low:g}, {high:g}] and {' and '.join(said)}"
 
 
 def _range(table: CausalTable, low: float | None, high: float | None) -> tuple[float, float]:

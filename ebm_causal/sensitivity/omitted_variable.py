@@ -3,26 +3,32 @@ r"""How strong a hidden confounder would have to be to overturn a regression (Ci
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
-from numpy.typing import ArrayLike
-from scipy.special import stdtrit
 
+from ebm_causal.errors import ArgumentError
 from ebm_causal.sensitivity.ranges import (
     check_count,
     check_fraction,
     check_number,
     check_positive,
-    check_strengths,
 )
-from ebm_causal.sensitivity.strengths import Bounds, Contour, axis_of, bound_strengths, refuse_bad_benchmarks
+from ebm_causal.sensitivity.scenarios import Contour, Extremes, axis_of, extremes_of, words_of
+from ebm_causal.sensitivity.slopes import AdjustableSlope
+from ebm_causal.sensitivity.strengths import Bounds, bound_strengths, refuse_bad_benchmarks
+
+Errors = Literal["classical", "robust"]
+ROBUST = (
+    "The standard error is robust, and the theory is for independent errors of one variance: the estimate's bias "
+    "holds, adjusted standard errors, t, intervals and the robustness value at alpha do not."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OmittedVariableBias:
+class OmittedVariableBias(AdjustableSlope):
     r"""What a hidden confounder of given strength would do to the slope of a least-squares regression.
 
     With the partial R^2 of the confounder with the treatment, :math:`R_D`, and with the outcome, :math:`R_Y`,
@@ -43,7 +49,10 @@ class OmittedVariableBias:
         alpha: The level of the test and of the intervals, 1 - alpha.
         benchmarks: For each benchmark covariate, its own partial R^2 with treatment and outcome.
         multiples: How many times as strong as a benchmark the confounder may be.
-        warnings: Benchmarks that cannot be multiplied so far.
+        errors: ``classical``, or ``robust`` for a regression whose standard error is: a warning then says that
+            the theory is for independent errors of one variance.
+        notes: Further warnings on the regression.
+        warnings: All of these, and the benchmarks that cannot be multiplied so far.
 
     Examples:
         >>> import ebm_causal as ec
@@ -56,13 +65,10 @@ class OmittedVariableBias:
         Journal of the Royal Statistical Society B 82, sections 3 and 4.
     """
 
-    estimate: float
-    standard_error: float
-    dof: int
-    q: float = 1.0
-    alpha: float = 0.05
     benchmarks: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     multiples: tuple[float, ...] = (1, 2, 3)
+    errors: Errors = "classical"
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check_number("estimate", self.estimate)
@@ -73,6 +79,8 @@ class OmittedVariableBias:
         for multiple in self.multiples:
             check_positive("multiples", multiple)
         refuse_bad_benchmarks(self.benchmarks)
+        if self.errors not in ("classical", "robust"):
+            raise ArgumentError(f"errors must be 'classical' or 'robust'; got {self.errors!r}.")
 
     @classmethod
     def from_statistics(
@@ -85,6 +93,7 @@ class OmittedVariableBias:
         alpha: float = 0.05,
         benchmarks: Mapping[str, tuple[float, float]] | None = None,
         multiples: Sequence[float] = (1, 2, 3),
+        errors: Errors = "classical",
     ) -> "OmittedVariableBias":
         """Analyze a regression of which only the numbers are known.
 
@@ -96,6 +105,7 @@ class OmittedVariableBias:
             alpha: The level of the test.
             benchmarks: For each covariate, its partial R^2 with the treatment and with the outcome.
             multiples: How many times as strong as a benchmark the confounder may be.
+            errors: ``robust`` if the standard error is robust or clustered.
 
         Raises:
             ArgumentError: If a number is out of its range.
@@ -108,79 +118,8 @@ class OmittedVariableBias:
             alpha=float(alpha),
             benchmarks=dict(benchmarks or {}),
             multiples=tuple(multiples),
+            errors=errors,
         )
-
-    @property
-    def t(self) -> float:
-        """The estimate over its standard error."""
-        return self.estimate / self.standard_error
-
-    @property
-    def partial_r2(self) -> float:
-        r"""The share of the outcome's residual variance that the treatment explains, t^2/(t^2 + dof).
-
-        A confounder that explains all of the rest of the outcome must explain that much of the treatment.
-        """
-        return self.t**2 / (self.t**2 + self.dof)
-
-    @property
-    def robustness_value(self) -> float:
-        r"""The partial R^2, with both, of a confounder that takes the share q of the estimate away.
-
-        :math:`(\sqrt{f^4 + 4 f^2} - f^2)/2` with :math:`f = q |t| / \sqrt{\nu}`.
-        """
-        return _balanced(self._f)
-
-    @property
-    def robustness_value_alpha(self) -> float:
-        """The same for one that lets the interval reach what the share q leaves; 0 if it does already."""
-        critical = float(stdtrit(self.dof - 1, 1 - self.alpha / 2)) / math.sqrt(self.dof - 1)
-        if self._f <= critical:
-            return 0.0
-        if self._f > 1 / critical:  # then less of the outcome does more harm: it leaves the error wide
-            return (self._f**2 - critical**2) / (1 + self._f**2)
-        return _balanced(self._f - critical)
-
-    @property
-    def _f(self) -> float:
-        return self.q * abs(self.t) / math.sqrt(self.dof)
-
-    def bias(self, r2_treatment: ArrayLike, r2_outcome: ArrayLike) -> Any:
-        """How far such a confounder moves the estimate; arrays broadcast.
-
-        Raises:
-            ArgumentError: If a partial R^2 is not in [0, 1).
-        """
-        d, y = check_strengths(r2_treatment, r2_outcome)
-        return _plain(self.standard_error * math.sqrt(self.dof) * np.sqrt(y * d / (1 - d)))
-
-    def adjusted_estimate(self, r2_treatment: ArrayLike, r2_outcome: ArrayLike) -> Any:
-        """The estimate with such a confounder included, if it had pulled away from zero; arrays broadcast.
-
-        Raises:
-            ArgumentError: If a partial R^2 is not in [0, 1).
-        """
-        bias = self.bias(r2_treatment, r2_outcome)
-        return math.copysign(1.0, self.estimate) * (abs(self.estimate) - bias)
-
-    def adjusted_standard_error(self, r2_treatment: ArrayLike, r2_outcome: ArrayLike) -> Any:
-        r"""Its standard error, :math:`\mathrm{se} \sqrt{(1 - R_Y)/(1 - R_D)}\sqrt{\nu/(\nu - 1)}`.
-
-        Raises:
-            ArgumentError: If a partial R^2 is not in [0, 1).
-        """
-        d, y = check_strengths(r2_treatment, r2_outcome)
-        lost = math.sqrt(self.dof / (self.dof - 1))
-        return _plain(self.standard_error * lost * np.sqrt((1 - y) / (1 - d)))
-
-    def adjusted_t(self, r2_treatment: ArrayLike, r2_outcome: ArrayLike) -> Any:
-        """The adjusted estimate over its adjusted standard error.
-
-        Raises:
-            ArgumentError: If a partial R^2 is not in [0, 1).
-        """
-        error = self.adjusted_standard_error(r2_treatment, r2_outcome)
-        return self.adjusted_estimate(r2_treatment, r2_outcome) / error
 
     @property
     def _strengths(self) -> Bounds:
@@ -188,8 +127,13 @@ class OmittedVariableBias:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """The benchmarks that cannot be multiplied so far, each with what would follow."""
-        return self._strengths.warnings
+        """What the theory does not cover, and the benchmarks that cannot be multiplied so far."""
+        return (*((ROBUST,) if self.errors == "robust" else ()), *self.notes, *self._strengths.warnings)
+
+    @property
+    def text(self) -> str:
+        """What it says, in one sentence."""
+        return words_of(self, self._strengths)
 
     @property
     def bounds(self) -> pd.DataFrame:
@@ -208,19 +152,12 @@ class OmittedVariableBias:
     def _bound_columns(self, strengths: Bounds) -> dict[str, Float[np.ndarray, " bounds"]]:
         d, y = strengths.r2_treatment, strengths.r2_outcome
         known = np.isfinite(d) & np.isfinite(y)
-        estimate, error = np.full(len(d), np.nan), np.full(len(d), np.nan)
-        estimate[known] = self.adjusted_estimate(d[known], y[known])
-        error[known] = self.adjusted_standard_error(d[known], y[known])
-        reach = float(stdtrit(self.dof, 1 - self.alpha / 2)) * error
-        return {
-            "r2_treatment": d,
-            "r2_outcome": y,
-            "adjusted_estimate": estimate,
-            "adjusted_standard_error": error,
-            "adjusted_t": estimate / error,
-            "lower": estimate - reach,
-            "upper": estimate + reach,
-        }
+        columns = np.full((5, len(d)), np.nan)
+        at = d[known], y[known]
+        adjusted = self.adjusted_estimate(*at), self.adjusted_standard_error(*at), self.adjusted_t(*at)
+        columns[:, known] = *adjusted, *self.adjusted_interval(*at)
+        names = ("adjusted_estimate", "adjusted_standard_error", "adjusted_t", "lower", "upper")
+        return {"r2_treatment": d, "r2_outcome": y, **dict(zip(names, columns, strict=True))}
 
     def bounds_records(self) -> list[dict[str, Any]]:
         """The rows of ``bounds`` as plain values, None where there is no number."""
@@ -246,28 +183,44 @@ class OmittedVariableBias:
             axis_of(self.robustness_value, values, points)
             for values in (strengths.r2_treatment, strengths.r2_outcome)
         )
-        grid = self.adjusted_estimate(treatment, outcome[:, None])
-        return Contour(r2_treatment=treatment, r2_outcome=outcome, adjusted_estimate=grid)
+        at = treatment, outcome[:, None]
+        return Contour(
+            r2_treatment=treatment, r2_outcome=outcome, adjusted_estimate=self.adjusted_estimate(*at),
+            adjusted_t=self.adjusted_t(*at),
+        )  # fmt: skip
+
+    def extremes(self, r2_outcome: Sequence[float] = (1.0, 0.75, 0.5), points: int = 100) -> Extremes:
+        """Adjusted estimates if the confounder explains that much of the rest of the outcome: all, or a share.
+
+        Args:
+            r2_outcome: The shares, in (0, 1].
+            points: How many strengths toward the treatment.
+
+        Raises:
+            ArgumentError: If a share is out of range, or there are fewer than two points.
+        """
+        check_count("points", points)
+        return extremes_of(self, self._strengths, tuple(r2_outcome), points)
 
     def summary(self) -> pd.DataFrame:
         """The numbers that hold without a benchmark."""
-        names = ("estimate", "standard_error", "t", "dof", "partial_r2", "robustness_value")
-        values = [getattr(self, name) for name in (*names, "robustness_value_alpha")]
-        index = pd.Index([*names, "robustness_value_alpha"], name="quantity")
-        return pd.DataFrame({"value": values}, index=index)
+        names = ["estimate", "standard_error", "t", "dof", "partial_r2", "robustness_value"]
+        names += ["robustness_value_alpha", "extreme_robustness_value", "extreme_robustness_value_alpha"]
+        values = [getattr(self, name) for name in names]
+        return pd.DataFrame({"value": values}, index=pd.Index(names, name="quantity"))
 
-    def plot(self, ax: Any = None) -> Any:
-        """Draw the contour of adjusted estimates with the benchmarks on it; returns the axes."""
+    def plot(self, ax: Any = None, of: Literal["estimate", "t"] = "estimate") -> Any:
+        """Draw the contour of adjusted estimates, or of their t, with the benchmarks on it; returns the axes."""
         from ebm_causal.figures import contour_picture  # drawing loads matplotlib
 
-        grid, strengths = self.contour(), self._strengths
-        found = zip(
-            *(strengths.benchmarks, strengths.multiples, strengths.r2_treatment, strengths.r2_outcome),
-            strict=True,
-        )
-        points = [(f"{k:g} x {name}", float(d), float(y)) for name, k, d, y in found if np.isfinite(d + y)]
+        grid, points = self.contour(), self._strengths.points()
+        if of == "estimate":
+            heights, middle, level = grid.adjusted_estimate, self.estimate, 0.0
+        else:
+            heights, middle = grid.adjusted_t, self.t
+            level = math.copysign(self.critical * math.sqrt(self.dof - 1), self.t)
         return contour_picture(
-            grid.r2_treatment, grid.r2_outcome, grid.adjusted_estimate, points, estimate=self.estimate, ax=ax
+            grid.r2_treatment, grid.r2_outcome, heights, points, estimate=middle, level=level, ax=ax
         )
 
     def __repr__(self) -> str:
@@ -277,11 +230,3 @@ class OmittedVariableBias:
             f"{self.robustness_value_alpha:.1%} at alpha = {self.alpha:g}, partial R^2 "
             f"{self.partial_r2:.1%}, {len(self.benchmarks)} benchmarks)"
         ).replace("%", " %")
-
-
-def _balanced(f: float) -> float:
-    return (math.sqrt(f**4 + 4 * f**2) - f**2) / 2
-
-
-def _plain(values: Any) -> Any:
-    return float(values) if np.ndim(values) == 0 else values

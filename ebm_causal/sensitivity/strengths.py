@@ -27,20 +27,10 @@ class Bounds:
     r2_outcome: Float[np.ndarray, " bounds"]
     warnings: tuple[str, ...]
 
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Contour:
-    """Adjusted estimates over a grid of strengths.
-
-    Attributes:
-        r2_treatment: Partial R^2 of the confounder with the treatment, the columns.
-        r2_outcome: Partial R^2 with the outcome, the rows.
-        adjusted_estimate: The estimates.
-    """
-
-    r2_treatment: Float[np.ndarray, " points"]
-    r2_outcome: Float[np.ndarray, " points"]
-    adjusted_estimate: Float[np.ndarray, "points points"]
+    def points(self) -> list[tuple[str, float, float]]:
+        """The strengths that can be, each with its label."""
+        rows = zip(self.benchmarks, self.multiples, self.r2_treatment, self.r2_outcome, strict=True)
+        return [(f"{k:g} x {name}", float(d), float(y)) for name, k, d, y in rows if np.isfinite(d + y)]
 
 
 def refuse_bad_benchmarks(benchmarks: Mapping[str, tuple[float, float]]) -> None:
@@ -106,11 +96,3 @@ def _warnings(
                 f"the {side}: no confounder can be that strong, and there are no bounds."
             )
     return tuple(warnings)
-
-
-def axis_of(
-    robustness: float, strengths: Float[np.ndarray, " bounds"], points: int
-) -> Float[np.ndarray, " points"]:
-    """Strengths from 0 to past a robustness value and the strengths that are known."""
-    known = strengths[np.isfinite(strengths)]
-    return np.linspace(0, min(0.99, 1.25 * max(0.02, robustness, *known)), points)

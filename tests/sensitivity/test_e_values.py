@@ -2,6 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import ebm_causal as ec
 from ebm_causal.data import CausalTable, linear_world, load_dataset
 from ebm_causal.errors import ArgumentError
 from ebm_causal.intervention import adjust
@@ -127,3 +128,61 @@ def test_a_difference_without_spread_is_refused():
         e_value_of_difference(1.0, -1.0, 1.0)
     with pytest.raises(ArgumentError, match="estimate must be finite; got nan"):
         e_value_of_difference(float("nan"), 1.0, 1.0)
+
+
+# Other scales: VanderWeele and Ding 2017, table 2
+
+
+def test_an_odds_ratio_stands_for_its_square_root_and_a_rare_one_for_itself():
+    found = ec.e_value(4.0, 2.25, 9.0, scale="odds_ratio")
+    assert (found.risk_ratio, found.lower, found.upper) == (2.0, 1.5, 3.0)
+    assert found.value == pytest.approx(2 + np.sqrt(2), rel=1e-12)
+    assert found.limit == pytest.approx(1.5 + np.sqrt(0.75), rel=1e-12)
+    assert "square root" in found.text
+    assert ec.e_value(4.0, scale="odds_ratio", rare=True).value == ec.e_value(4.0).value
+
+
+def test_a_hazard_ratio_is_turned_into_risks_halfway():
+    found = ec.e_value(0.56, 0.46, 0.69, scale="hazard_ratio")
+    halves = [(1 - 0.5 ** np.sqrt(h)) / (1 - 0.5 ** np.sqrt(1 / h)) for h in (0.56, 0.46, 0.69)]
+    assert (found.risk_ratio, found.lower, found.upper) == pytest.approx(halves, rel=1e-12)
+    assert found.value == pytest.approx(
+        1 / halves[0] + np.sqrt(1 / halves[0] * (1 / halves[0] - 1)), rel=1e-12
+    )
+    assert ec.e_value(0.56, scale="hazard_ratio", rare=True).risk_ratio == 0.56
+    assert ec.e_value(1.0, scale="hazard_ratio").value == pytest.approx(1.0)
+
+
+def test_a_standardized_difference_agrees_with_a_difference_and_its_error():
+    d, error = 0.4, 0.1
+    found = ec.e_value(d, d - 1.78 / 0.91 * error, d + 1.78 / 0.91 * error, scale="standardized_difference")
+    other = e_value_of_difference(2 * d, 2 * error, 2.0)
+    assert (found.value, found.limit) == pytest.approx((other.value, other.limit), rel=1e-12)
+    turned = ec.e_value(-d, scale="standardized_difference")
+    assert turned.value == pytest.approx(found.value, rel=1e-12)
+
+
+@pytest.mark.parametrize("ratio", [0.2, 0.9, 1.3, 3.9, 20.0])
+def test_the_e_value_is_the_strength_whose_bias_factor_is_the_ratio(ratio):
+    strength = ec.e_value(ratio).value
+    assert strength**2 / (2 * strength - 1) == pytest.approx(max(ratio, 1 / ratio), rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "scale", "message"),
+    [
+        ((0.0,), "risk_ratio", "risk_ratio must be positive and finite; got 0"),
+        ((0.0,), "odds_ratio", "odds_ratio must be positive and finite; got 0"),
+        ((2.0, -1.0), "hazard_ratio", "lower must be positive and finite; got -1"),
+        ((float("nan"),), "standardized_difference", "standardized_difference must be finite; got nan"),
+        ((800.0,), "standardized_difference", "800 sd has no risk ratio that a computer can hold"),
+    ],
+)
+def test_measures_that_cannot_be_are_refused(numbers, scale, message):
+    with pytest.raises(ArgumentError, match=message):
+        ec.e_value(*numbers, scale=scale)
+
+
+def test_an_unknown_scale_is_refused(unchecked):
+    with pytest.raises(ArgumentError, match="scale must be one of 'risk_ratio', .*; got 'risk'"):
+        ec.e_value(2.0, scale="risk")
