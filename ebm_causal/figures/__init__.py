@@ -14,6 +14,7 @@ from ebm_causal.figures.densities import densities_picture
 from ebm_causal.figures.diagrams import graph_picture
 from ebm_causal.figures.extremes import extremes_picture
 from ebm_causal.figures.landscapes import landscape_picture
+from ebm_causal.figures.layers import layered_picture
 from ebm_causal.figures.responses import response_picture
 from ebm_causal.figures.waterfalls import waterfall_picture
 
@@ -27,6 +28,7 @@ __all__ = [
     "forest_picture",
     "graph_picture",
     "landscape_picture",
+    "layered_picture",
     "love_picture",
     "response_picture",
     "seen_and_done_picture",

@@ -36,10 +36,10 @@ def graph_picture(
     places = _layout(nodes)
     ax.set_axis_off()
     ax.set(xlim=(0, 1), ylim=(0, 1))
-    boxes = {name: _node(ax, name, role, places[name]) for name, role in nodes}
+    boxes = {name: draw_node(ax, name, role, places[name]) for name, role in nodes}
     hidden = {name for name, role in nodes if role == "latent"}
     for start, end in edges:
-        _arrow(ax, boxes[start], boxes[end], dashed=start in hidden)
+        draw_arrow(ax, boxes[start], boxes[end], dashed=start in hidden)
     return ax
 
 
@@ -70,7 +70,8 @@ def _layout(nodes: Sequence[tuple[str, str]]) -> dict[str, tuple[float, float]]:
     return places
 
 
-def _node(ax: Axes, name: str, role: str, place: tuple[float, float]) -> Axes:
+def draw_node(ax: Axes, name: str, role: str, place: tuple[float, float]) -> Axes:
+    """Draw a node in the look of its role; what is hidden is a dashed ellipse."""
     look = {"facecolor": _FILL[role], "edgecolor": _EDGE[role], "linewidth": 1.2, "boxstyle": "round,pad=0.5"}
     if role == "latent":
         look |= {"linestyle": (0, (4, 2)), "boxstyle": "ellipse,pad=0.55"}
@@ -78,7 +79,8 @@ def _node(ax: Axes, name: str, role: str, place: tuple[float, float]) -> Axes:
     return ax.text(*place, shown(name, 16), bbox=look, zorder=3, **middle)
 
 
-def _arrow(ax: Axes, start: Axes, end: Axes, *, dashed: bool) -> None:
+def draw_arrow(ax: Axes, start: Axes, end: Axes, *, dashed: bool) -> None:
+    """Draw an arrow between the boxes of two nodes."""
     look = {
         "arrowstyle": "-|>,head_length=0.45,head_width=0.2",
         "color": INK if dashed else SOFT,

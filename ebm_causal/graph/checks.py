@@ -58,36 +58,72 @@ class Refutation:
         return f"Refutation({self.text})"
 
 
-def placebo_treatment(estimate: float, draws: Float[np.ndarray, " simulations"]) -> Refutation:
-    """Read the effects of shuffled treatments: they should scatter about zero."""
-    p_value = two_sided(0.0, draws)
-    return Refutation(
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """What a refutation tests, what it is blind to, and what it does to the data, in words."""
+
+    name: str
+    null_hypothesis: str
+    cannot_detect: str
+    what: str
+    expects_zero: bool
+
+
+CLAIMS = (
+    Claim(
         name="placebo treatment",
         null_hypothesis="a treatment that was shuffled over the rows has no effect",
         cannot_detect="hidden confounding: shuffling cuts the hidden cause from the treatment too",
-        estimate=estimate,
-        new_effect=float(draws.mean()),
-        p_value=p_value,
-        passed=p_value > 0.05,
-        text=f"placebo treatment: with the treatment shuffled {len(draws)} times the effect is "
-        f"{draws.mean():.4g} on average (sd {draws.std(ddof=1):.2g}), and 0 is expected (p = {p_value:.2g})",
-    )
-
-
-def random_common_cause(estimate: float, draws: Float[np.ndarray, " simulations"]) -> Refutation:
-    """Read the effects with a random covariate added: they should scatter about the estimate."""
-    p_value = two_sided(estimate, draws)
-    return Refutation(
+        what="with the treatment shuffled {count} times",
+        expects_zero=True,
+    ),
+    Claim(
         name="random common cause",
         null_hypothesis="one more covariate that is pure noise leaves the effect where it was",
         cannot_detect="hidden confounding: the covariate that is added is tied to nothing",
+        what="with a random covariate added {count} times",
+        expects_zero=False,
+    ),
+    Claim(
+        name="data subset",
+        null_hypothesis="four fifths of the rows, drawn at random, give the same effect but for chance",
+        cannot_detect="hidden confounding: it is as strong in a random part of the rows as in all of them",
+        what="on {count} random subsets of four fifths of the rows",
+        expects_zero=False,
+    ),
+    Claim(
+        name="bootstrap",
+        null_hypothesis="rows drawn again with replacement give the same effect but for chance",
+        cannot_detect="hidden confounding, and a wrong model: both are in every resample",
+        what="on {count} resamples of the rows",
+        expects_zero=False,
+    ),
+    Claim(
+        name="dummy outcome",
+        null_hypothesis="an outcome made from the covariates and noise alone shows no effect of the treatment",
+        cannot_detect="hidden confounding: the outcome that is made has no hidden cause; and a form of the "
+        "covariates' part that is not linear, for it is made linear",
+        what="with an outcome made from the covariates and noise {count} times",
+        expects_zero=True,
+    ),
+)
+"""All refutations, in the order in which they are reported."""
+
+
+def refutation(claim: Claim, estimate: float, draws: Float[np.ndarray, " simulations"]) -> Refutation:
+    """Read the effects of the simulations: they should scatter about zero, or about the estimate."""
+    expected = 0.0 if claim.expects_zero else estimate
+    p_value = two_sided(expected, draws)
+    return Refutation(
+        name=claim.name,
+        null_hypothesis=claim.null_hypothesis,
+        cannot_detect=claim.cannot_detect,
         estimate=estimate,
         new_effect=float(draws.mean()),
         p_value=p_value,
         passed=p_value > 0.05,
-        text=f"random common cause: with a random covariate added {len(draws)} times the effect is "
-        f"{draws.mean():.4g} on average (sd {draws.std(ddof=1):.2g}), and {estimate:.4g} is expected "
-        f"(p = {p_value:.2g})",
+        text=f"{claim.name}: {claim.what.format(count=len(draws))} the effect is {draws.mean():.4g} on average "
+        f"(sd {draws.std(ddof=1):.2g}), and {expected:.4g} is expected (p = {p_value:.2g})",
     )
 
 

@@ -1,4 +1,4 @@
-"""The only door to DoWhy: a second opinion on identification, and two refutation tests.
+"""The only door to DoWhy: its graphs, a second opinion on identification, and refutation tests.
 
 DoWhy sees copies with plain column names, never a latent, and a random state instead of a seed (with an
 int it would draw the same sample in every simulation). Its messages are silenced here and nowhere else.
@@ -8,7 +8,6 @@ import logging
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import chain
 from typing import Any
 
 import networkx as nx
@@ -16,13 +15,17 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from ebm_causal.errors import ArgumentError, ConvergenceError, TableError
-from ebm_causal.graph.checks import Check, Refutation, placebo_treatment, random_common_cause
+from ebm_causal.errors import ArgumentError, ConvergenceError, GraphError, TableError
+from ebm_causal.graph.checks import CLAIMS, Check, Refutation, refutation
 from ebm_causal.graph.graphs import CausalGraph
 from ebm_causal.graph.identification import identify
+from ebm_causal.graph.notation import is_latent
 
 FEWEST_SIMULATIONS = 39
 """With fewer, a two-sided p value of 2 / (simulations + 1) could never reach .05."""
+
+TESTS = tuple(claim.name for claim in CLAIMS)
+DEFAULT_TESTS = TESTS[:2]
 
 Simulate = Callable[[np.random.RandomState], float | None]
 
@@ -65,38 +68,93 @@ def check_identification(graph: CausalGraph, treatment: str, outcome: str) -> Ch
     return Check(by=by, agrees=theirs in ours, text=what)
 
 
+def to_dowhy(graph: CausalGraph) -> nx.DiGraph:
+    """The graph as DoWhy's ``CausalModel(data, ..., graph=)`` takes it, latents marked ``observed="no"``.
+
+    DoWhy counts every column of the data as observed, whatever the graph says: leave latents out of them.
+
+    Args:
+        graph: The graph.
+
+    Returns:
+        A networkx graph, to be handed on as it is.
+
+    Examples:
+        >>> import ebm_causal as ec
+        >>> from ebm_causal.graph import to_dowhy
+        >>> to_dowhy(ec.CausalGraph(["x <- z -> y"], ["z"])).nodes["z"]
+        {'observed': 'no'}
+    """
+    found: nx.DiGraph = nx.DiGraph()
+    found.add_nodes_from(
+        (name, {"observed": "no" if name in graph.latents else "yes"}) for name in graph.nodes
+    )
+    found.add_edges_from(graph.edges)
+    return found
+
+
+def from_dowhy(model: Any) -> CausalGraph:
+    """Read a graph of DoWhy.
+
+    Args:
+        model: A ``CausalModel``, the ``CausalGraph`` in it, a model of ``dowhy.gcm``, or a networkx graph whose
+            nodes say ``observed="yes"`` or ``"no"``.
+
+    Returns:
+        The graph, with the nodes that are not observed as latents.
+
+    Raises:
+        GraphError: If this is none of DoWhy's graphs, or not acyclic.
+    """
+    found = model
+    for attribute in ("_graph", "_graph", "graph"):
+        inner = getattr(found, attribute, None)
+        if not isinstance(found, nx.Graph) and inner is not None:
+            found = inner
+    if not isinstance(found, nx.DiGraph):
+        raise GraphError(
+            f"a graph of DoWhy is a CausalModel, a gcm model or a networkx DiGraph; got {type(model).__name__}."
+        )
+    latents = [name for name, values in found.nodes(data=True) if is_latent(values)]
+    return CausalGraph(list(found.edges), latents, nodes=list(found.nodes))
+
+
 def refute(
     frame: pd.DataFrame,
     treatment: str,
     outcome: str,
     adjustment: Sequence[str],
     *,
+    tests: Sequence[str] = DEFAULT_TESTS,
     simulations: int = 40,
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[Refutation, ...]:
-    r"""Try to refute a least-squares effect with DoWhy: a shuffled treatment, and a random common cause.
+    r"""Try to refute a least-squares effect with DoWhy.
 
     With n simulated effects :math:`e_i` and the value e that the null hypothesis expects among them,
 
     .. math:: p = \min\Bigl(1, 2\,\frac{1 + \min(\#\{e_i \le e\}, \#\{e_i \ge e\})}{n + 1}\Bigr).
 
-    Neither test detects hidden confounding: both pass on estimates that are wholly spurious.
+    No test detects hidden confounding: all pass on estimates that are wholly spurious. The subset and the
+    bootstrap can hardly fail for least squares; they show how far the estimate moves with the rows.
 
     Args:
         frame: The data, with numeric columns; it is not changed.
         treatment: The column of the treatment.
         outcome: The column of the outcome.
         adjustment: The columns adjusted for.
+        tests: Which of ``"placebo treatment"``, ``"random common cause"``, ``"data subset"``, ``"bootstrap"``
+            and ``"dummy outcome"``; by default the first two.
         simulations: How many simulations each test makes, 39 at least.
         seed: The seed; the same seed gives the same numbers.
         progress: Called with the number of simulations done and the number in all.
 
     Returns:
-        The placebo treatment and the random common cause.
+        One refutation for each test, in the order asked.
 
     Raises:
-        ArgumentError: If there are too few simulations.
+        ArgumentError: If there are too few simulations, or a test is unknown.
         TableError: If a column is missing, stands twice, or holds what is not a finite number.
         ConvergenceError: If DoWhy returns no finite effect.
     """
@@ -104,35 +162,33 @@ def refute(
         raise ArgumentError(
             f"simulations must be {FEWEST_SIMULATIONS} or more, or p never reaches .05; got {simulations}."
         )
+    unknown = [name for name in tests if name not in TESTS]
+    if unknown or isinstance(tests, str):
+        raise ArgumentError(f"tests must be a list of {', '.join(map(repr, TESTS))}; got {tests!r}.")
     data = _plain(frame, (treatment, outcome, *adjustment))
-    with _quiet():
-        estimate, tests = _prepare(data)
-        draws = [
-            _simulations(test, np.random.RandomState([seed, position]), simulations)
-            for position, test in enumerate(tests)
-        ]
-        effects = []
-        for done, effect in enumerate(chain(*draws), start=1):
-            effects.append(effect)
-            if progress is not None:
-                progress(done, len(tests) * simulations)
-    placebo, common_cause = np.split(np.asarray(effects), 2)
-    return placebo_treatment(estimate, placebo), random_common_cause(estimate, common_cause)
+    found, done = [], 0
+    with _quiet(), _numpy_state():
+        estimate, simulate = prepare(data)
+        for name in tests:
+            random_state = np.random.RandomState([seed, TESTS.index(name)])
+            effects = np.empty(simulations)
+            for place in range(simulations):
+                effects[place] = _finite(simulate[name](random_state))
+                done += 1
+                if progress is not None:
+                    progress(done, len(tests) * simulations)
+            found.append(refutation(CLAIMS[TESTS.index(name)], _finite(estimate), effects))
+    return tuple(found)
 
 
-def _simulations(test: Simulate, random_state: np.random.RandomState, count: int) -> Iterator[float]:
-    for _ in range(count):
-        yield _finite(test(random_state))
-
-
-def _prepare(data: pd.DataFrame) -> tuple[float, tuple[Simulate, Simulate]]:
+def prepare(data: pd.DataFrame) -> tuple[float | None, dict[str, Simulate]]:
     """The estimate, and for each test a function that makes one simulation.
 
     One simulation a call, because DoWhy hands back only their mean, and a one-sided p value.
     """
+    from dowhy import causal_refuters as refuters
     from dowhy.causal_estimators.linear_regression_estimator import LinearRegressionEstimator
     from dowhy.causal_identifier.identified_estimand import IdentifiedEstimand
-    from dowhy.causal_refuters import refute_placebo_treatment, refute_random_common_cause
     from dowhy.causal_refuters.placebo_treatment_refuter import PlaceboType
 
     treatment, outcome, *adjustment = data.columns
@@ -146,24 +202,48 @@ def _prepare(data: pd.DataFrame) -> tuple[float, tuple[Simulate, Simulate]]:
     )
     fitted = LinearRegressionEstimator(estimand).fit(data)
     effect = fitted.estimate_effect(data, treatment_value=1, control_value=0)
+    made, noise = _made_outcome(data)
+
+    def one(refuter: Callable[..., Any], *names: Any, **options: Any) -> Any:
+        return refuter(data.copy(), estimand, effect, *names, num_simulations=1, **options)
 
     def placebo(random_state: np.random.RandomState) -> float | None:
-        return refute_placebo_treatment(
-            data.copy(),
+        kind = {"placebo_type": PlaceboType.PERMUTE, "random_state": random_state}
+        return one(refuters.refute_placebo_treatment, [treatment], **kind).new_effect
+
+    def common_cause(random_state: np.random.RandomState) -> float | None:
+        return one(refuters.refute_random_common_cause, random_state=random_state).new_effect
+
+    def subset(random_state: np.random.RandomState) -> float | None:
+        return one(refuters.refute_data_subset, subset_fraction=0.8, random_state=random_state).new_effect
+
+    def bootstrap(random_state: np.random.RandomState) -> float | None:
+        return one(refuters.refute_bootstrap, noise=0.0, random_state=random_state).new_effect
+
+    def dummy(random_state: np.random.RandomState) -> float | None:
+        np.random.seed(random_state.randint(2**31))  # noqa: NPY002 -- it takes no random state
+        found = refuters.refute_dummy_outcome(
+            data.assign(**{outcome: made}),
             estimand,
             effect,
             [treatment],
+            outcome,
+            required_variables=True,
+            transformation_list=[("noise", {"std_dev": noise})],
             num_simulations=1,
-            placebo_type=PlaceboType.PERMUTE,
-            random_state=random_state,
-        ).new_effect
+        )
+        return found[0].new_effect
 
-    def common_cause(random_state: np.random.RandomState) -> float | None:
-        return refute_random_common_cause(
-            data.copy(), estimand, effect, num_simulations=1, random_state=random_state
-        ).new_effect
+    return effect.value, dict(zip(TESTS, (placebo, common_cause, subset, bootstrap, dummy), strict=True))
 
-    return _finite(effect.value), (placebo, common_cause)
+
+def _made_outcome(data: pd.DataFrame) -> tuple[Float[np.ndarray, " rows"], float]:
+    """What the covariates make of the outcome at a treatment held fixed, and the deviation of the rest."""
+    values = data.to_numpy()
+    columns = np.column_stack([np.ones(len(values)), values[:, 2:], values[:, 0]])
+    coefficients = np.linalg.lstsq(columns, values[:, 1], rcond=None)[0]
+    noise = values[:, 1] - columns @ coefficients
+    return columns[:, :-1] @ coefficients[:-1], float(noise.std())
 
 
 def _plain(frame: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
@@ -207,3 +287,13 @@ def _quiet() -> Iterator[None]:
             yield
     finally:
         logger.setLevel(level)
+
+
+@contextmanager
+def _numpy_state() -> Iterator[None]:
+    """Give numpy's global generator back as it was: two of DoWhy's refuters draw from it."""
+    state = np.random.get_state()  # noqa: NPY002
+    try:
+        yield
+    finally:
+        np.random.set_state(state)  # noqa: NPY002

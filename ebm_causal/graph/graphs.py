@@ -10,7 +10,8 @@ import pandas as pd
 
 from ebm_causal.errors import GraphError
 from ebm_causal.graph.dot import read_dot, write_dot
-from ebm_causal.graph.notation import Edge, read_edges, read_gml, write_gml
+from ebm_causal.graph.general import Projection
+from ebm_causal.graph.notation import Edge, hidden_cause, read_edges, read_gml, write_gml
 
 
 @dataclass(frozen=True, init=False, repr=False, eq=False)
@@ -95,6 +96,38 @@ class CausalGraph:
         """All effects of a variable, direct or not, without itself."""
         return self._ordered(nx.descendants(self._digraph, self.require(node)))
 
+    def markov_blanket(self, node: str) -> tuple[str, ...]:
+        """The parents, the children and the children's other parents: given these, nothing else matters."""
+        near = {*self.parents(node), *self.children(node)}
+        near |= {parent for child in self.children(node) for parent in self.parents(child)}
+        return self._ordered(near - {node})
+
+    def latent_projection(self) -> "CausalGraph":
+        """The graph of the observed variables alone, with the same separations among them.
+
+        An arrow stands for every path through latents alone, and a latent ``U(a, b)`` of two children for
+        every pair that latents tie together. The effects of observed variables on each other stay the same.
+
+        References:
+            Verma (1993), Graphical aspects of causal models; Tian and Pearl (2002).
+        """
+        view = Projection(self._digraph)
+        pairs = [sorted(pair) for pair in view.confounded.edges]
+        hidden = [(hidden_cause(a, b), child) for a, b in pairs for child in (a, b)]
+        latents = [hidden_cause(a, b) for a, b in pairs]
+        return CausalGraph([*view.arrows.edges, *hidden], latents, nodes=self.observed)
+
+    def moral(self) -> nx.Graph:
+        """The undirected graph of the factors: two variables are joined where one mechanism holds both.
+
+        The density is a product over its cliques, and variables that a set cuts from each other in it are
+        independent given the set.
+
+        References:
+            Lauritzen and Spiegelhalter (1988), Local computations with probabilities on graphical structures.
+        """
+        return nx.moral_graph(self._digraph)
+
     def d_separated(
         self, a: str | Iterable[str], b: str | Iterable[str], given: str | Iterable[str] = ()
     ) -> bool:
@@ -140,7 +173,7 @@ class CausalGraph:
 
     @classmethod
     def from_networkx(cls, graph: nx.DiGraph) -> "CausalGraph":
-        """Read a networkx graph; nodes whose attribute ``latent`` is true are latent.
+        """Read a networkx graph, such as ``energy.graph``; nodes whose attribute ``latent`` is true are latent.
 
         Raises:
             GraphError: If the graph is undirected, has parallel edges, or a name that is not text.
@@ -176,7 +209,7 @@ class CausalGraph:
         )
 
     def plot(self, ax: Any = None, *, treatment: str | None = None, outcome: str | None = None) -> Any:
-        """Draw the graph, latents dashed.
+        """Draw the graph, causes above effects, latents and their arrows dashed.
 
         Args:
             ax: Matplotlib axes, or None for new ones.
@@ -186,12 +219,12 @@ class CausalGraph:
         Returns:
             The axes.
         """
-        from ebm_causal.figures import graph_picture
+        from ebm_causal.figures import layered_picture
 
         special: dict[str | None, str] = {treatment: "treatment", outcome: "outcome"}
         special |= dict.fromkeys(self.latents, "latent")
         nodes = [(name, special.get(name, "covariate")) for name in self.nodes]
-        return graph_picture(nodes, list(self.edges), ax=ax)
+        return layered_picture(nodes, list(self.edges), ax=ax)
 
     def _ordered(self, names: Iterable[str]) -> tuple[str, ...]:
         wanted = set(names)

@@ -3,13 +3,14 @@ import subprocess
 import sys
 import warnings
 
+import networkx as nx
 import numpy as np
 import pandas as pd
 import pytest
 from graph.oracles import random_graph
 
-from ebm_causal.errors import ArgumentError, ConvergenceError, TableError
-from ebm_causal.graph import CausalGraph, check_identification, identify, refute
+from ebm_causal.errors import ArgumentError, ConvergenceError, GraphError, TableError
+from ebm_causal.graph import CausalGraph, check_identification, from_dowhy, identify, refute, to_dowhy
 from ebm_causal.graph.checks import two_sided
 
 STRANGE = ("t <b>", 'the "outcome"', "w + C(x) é")
@@ -149,3 +150,50 @@ def test_an_effect_that_is_not_finite_is_refused():
 def test_the_graph_layer_does_not_load_dowhy_before_it_is_asked():
     code = "import sys, ebm_causal.graph; sys.exit('dowhy' in sys.modules or 'torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+EVERY = ("placebo treatment", "random common cause", "data subset", "bootstrap", "dummy outcome")
+
+
+def test_every_refuter_passes_a_sound_estimate_and_says_what_it_is_blind_to(frame):
+    state = np.random.get_state()[1].copy()  # noqa: NPY002
+    found = refute(frame, *STRANGE[:2], STRANGE[2:], tests=EVERY)
+    assert tuple(r.name for r in found) == EVERY
+    assert (np.random.get_state()[1] == state).all()  # noqa: NPY002
+    for one in found:
+        expected = 0.0 if one.name in ("placebo treatment", "dummy outcome") else one.estimate
+        assert one.passed
+        assert abs(one.new_effect - expected) < 4 * 0.12 / np.sqrt(40)
+        assert one.null_hypothesis
+        assert "hidden confounding" in one.cannot_detect
+    assert refute(frame, *STRANGE[:2], STRANGE[2:], tests=EVERY[3:]) == found[3:]
+    assert refute(frame, *STRANGE[:2], STRANGE[2:], tests=EVERY[4:], seed=1) != found[4:]
+
+
+def test_the_dummy_outcome_keeps_the_covariates_part_so_that_it_needs_adjustment(frame):
+    from ebm_causal.graph.dowhy import _made_outcome
+
+    data = frame.set_axis(["t", "y", "w"], axis=1).astype(float)
+    made, noise = _made_outcome(data)
+    assert np.corrcoef(made, data["w"])[0, 1] > 0.999
+    assert noise == pytest.approx(1.0, abs=0.15)
+
+
+def test_unknown_refuters_are_refused(frame):
+    with pytest.raises(ArgumentError, match="tests must be a list of 'placebo treatment', .* got .'magic'"):
+        refute(frame, *STRANGE[:2], (), tests=("magic",))
+
+
+def test_graphs_go_to_dowhy_and_come_back():
+    from dowhy import CausalModel, gcm
+
+    graph = CausalGraph(["w -> x", "w -> y", "x -> y", "x <-> y"])
+    assert from_dowhy(to_dowhy(graph)) == graph
+    data = pd.DataFrame(np.random.default_rng(0).normal(size=(20, 3)), columns=["w", "x", "y"])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = CausalModel(data, "x", "y", graph=to_dowhy(graph))
+        assert set(from_dowhy(model).edges) == set(graph.edges)
+        assert from_dowhy(gcm.StructuralCausalModel(nx.DiGraph([("w", "x")]))) == CausalGraph(["w -> x"])
+    with pytest.raises(GraphError, match="a graph of DoWhy is a CausalModel, .* got str"):
+        from_dowhy("x -> y")
