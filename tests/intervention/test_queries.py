@@ -32,7 +32,9 @@ def test_two_against_one():
     assert max(seen_error, done_error) < 0.05
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize(
+    "seed", [*range(6), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(6, 100))]
+)
 def test_slopes_in_random_linear_worlds(seed):
     generator = torch.Generator().manual_seed(seed)
     a, b, d = torch.randn(3, generator=generator, dtype=F64).tolist()
