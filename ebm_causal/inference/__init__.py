@@ -8,6 +8,7 @@ from ebm_causal.inference.diagnostics import Diagnostics
 from ebm_causal.inference.exactly import draw_rows
 from ebm_causal.inference.guides import AmortizedGuide, FlatGuide, NormalGuide
 from ebm_causal.inference.joint import JointDensity, sample_jointly
+from ebm_causal.inference.keeping import Keeper
 from ebm_causal.inference.marginal import (
     MarginalLikelihood,
     likelihood_of_given,
@@ -27,6 +28,7 @@ __all__ = [
     "Engine",
     "FlatGuide",
     "JointDensity",
+    "Keeper",
     "Kernel",
     "Kind",
     "MarginalLikelihood",

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ebm_causal.errors import ConvergenceError
+from ebm_causal.inference.keeping import Keeper
 from ebm_causal.inference.products import SharedProducts
 
 LogDensity = Callable[[Tensor], Tensor]
@@ -30,6 +31,7 @@ class BatchedPotential:
         plain: The value and the gradient of one flat vector, the slow and obviously right way.
         cost: How many numbers one evaluation holds at once; few vectors go together where it is large.
         dtype: In which the energy computes; it says how closely the two ways can agree.
+        keeper: Keeps what was computed, for a run that is started again.
     """
 
     def __init__(
@@ -39,8 +41,9 @@ class BatchedPotential:
         *,
         cost: int,
         dtype: torch.dtype = torch.float64,
+        keeper: Keeper | None = None,
     ) -> None:
-        self.log_density, self.plain = log_density, plain
+        self.log_density, self.plain, self.keeper = log_density, plain, keeper
         self.together = max(1, BLOCK // max(cost, 1))
         self.tolerance = AGREE.get(dtype, AGREE[torch.float32])
         self.batched: bool | None = None if self.together > 1 else False
@@ -53,11 +56,17 @@ class BatchedPotential:
         if self.batched is None:
             self.batched = self._agrees(flats[:2])
         self.evaluations += len(flats)
+        if self.keeper is None:
+            return self._computed(flats)
+        value, gradient = self.keeper.record(lambda: self._computed(flats))
+        return value.to(flats), gradient.to(flats)
+
+    def _computed(self, flats: Tensor) -> tuple[Tensor, Tensor]:
         if not self.batched:
             return self._one_by_one(flats)
         parts = [self._evaluate(some) for some in flats.split(self.together)]
         values, gradients = (torch.cat(each) for each in zip(*parts, strict=True))
-        return torch.where(values.isfinite(), -values, torch.inf), -gradients
+        return torch.where(values.isfinite(), -values, torch.inf), -gradients.contiguous()
 
     def _evaluate(self, flats: Tensor) -> tuple[Tensor, Tensor]:
         shape = flats.shape

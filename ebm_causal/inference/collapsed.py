@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ebm_causal.calculus import hessian
 from ebm_causal.errors import ConvergenceError
+from ebm_causal.inference.keeping import Keeper
 from ebm_causal.inference.marginal import MarginalLikelihood
 from ebm_causal.inference.parameters import ParameterVector
 
@@ -32,6 +33,7 @@ class Objective:
     likelihood: MarginalLikelihood
     parameters: ParameterVector
     log_prior: LogPrior | None = None
+    keeper: Keeper | None = None
 
     def value(self) -> Tensor:
         """At the energy's current parameters, with a graph."""
@@ -47,6 +49,12 @@ class Objective:
     def value_and_gradient(self, flat: Tensor) -> tuple[float, Tensor]:
         """At a flat vector; minus infinity and zeros where the likelihood is not finite."""
         self.parameters.set(flat)
+        if self.keeper is None:
+            return self._computed(flat)
+        number, slope = self.keeper.record(lambda: _as_tensors(self._computed(flat)))
+        return float(number), slope
+
+    def _computed(self, flat: Tensor) -> tuple[float, Tensor]:
         try:
             value = self.value()
         except ConvergenceError:
@@ -62,7 +70,16 @@ class Objective:
 
     def curvature(self) -> Tensor:
         """Minus the Hessian at the current parameters: the observed information, prior included."""
+        if self.keeper is not None:
+            return self.keeper.record(lambda: (self._bent(),))[0]
+        return self._bent()
+
+    def _bent(self) -> Tensor:
         return -hessian(self.value(), self.parameters.tensors).to(torch.float64)
+
+
+def _as_tensors(found: tuple[float, Tensor]) -> tuple[Tensor, Tensor]:
+    return torch.tensor(found[0], dtype=torch.float64), found[1]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

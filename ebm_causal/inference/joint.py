@@ -11,6 +11,7 @@ from ebm_causal.calculus import hessian
 from ebm_causal.inference.batching import BatchedPotential
 from ebm_causal.inference.bounds import CompleteLikelihood
 from ebm_causal.inference.collapsed import LogPrior, whiten
+from ebm_causal.inference.keeping import Keeper
 from ebm_causal.inference.mcmc import Kernel, ParameterDraws, Report, draw_chains, statistics_of
 from ebm_causal.inference.parameters import ParameterVector
 from ebm_causal.inference.svi import VariationalRun, run_svi
@@ -64,6 +65,7 @@ def sample_jointly(
     seed: int,
     kernel: Kernel = "hmc",
     report: Report | None = None,
+    keeper: Keeper | None = None,
 ) -> ParameterDraws:
     """Draw parameters and latents from their joint posterior.
 
@@ -78,6 +80,7 @@ def sample_jointly(
         seed: Drives all randomness.
         kernel: ``hmc``, or ``pyro-nuts``.
         report: Told the iterations done and their number.
+        keeper: Keeps what was computed, for a run that is started again.
 
     Returns:
         The draws; the energy's parameters are left at the posterior mean.
@@ -90,7 +93,7 @@ def sample_jointly(
     frame = _frame(density, run, data)
     dtype = complete.whole.like.dtype
     potential = BatchedPotential(
-        density.at, density.value_and_gradient, cost=complete.rows * complete.dim, dtype=dtype
+        density.at, density.value_and_gradient, cost=complete.rows * complete.dim, dtype=dtype, keeper=keeper
     )
     generator = torch.Generator().manual_seed(seed)
 
@@ -117,7 +120,7 @@ def _frame(density: JointDensity, run: VariationalRun, data: Mapping[str, Tensor
     """The variational fit as coordinates: scales of the guide, and the curvature of the parameters given its means."""
     parameters, guide = density.parameters, run.guide
     with torch.no_grad():
-        mean, scale = (part.to(torch.float64) for part in guide.flat(data))
+        mean, scale = (part.detach().to(torch.float64) for part in guide.flat(data))
     center = torch.cat([parameters.get(), mean.reshape(-1)])
     value = density.complete(mean.to(density.complete.whole.like)[None]).sum() + density.log_prior(
         parameters.tensors

@@ -82,8 +82,9 @@ def sample_parameters(
     frame = Frame(center=optimum.flat, block=whiten(curvature, 1e-6), scales=optimum.flat.new_zeros(0))
     objective.likelihood.adapt(step=WIDEST[0], drop=WIDEST[1])
     potential = BatchedPotential(
-        objective.at, objective.value_and_gradient, cost=objective.likelihood.size, dtype=objective.dtype
-    )
+        objective.at, objective.value_and_gradient, cost=objective.likelihood.size, dtype=objective.dtype,
+        keeper=objective.keeper,
+    )  # fmt: skip
     generator = torch.Generator().manual_seed(seed)
 
     def offsets(count: int) -> Tensor:

@@ -18,6 +18,7 @@ from ebm_causal.errors import ConvergenceError
 from ebm_causal.gibbs import pyro_model
 from ebm_causal.inference.bounds import CompleteLikelihood
 from ebm_causal.inference.guides import AmortizedGuide, FlatGuide, NormalGuide
+from ebm_causal.inference.keeping import Keeper
 from ebm_causal.inference.parameters import ParameterVector, Places
 from ebm_causal.shapes import as_rows
 
@@ -62,6 +63,7 @@ def run_svi(
     engine: Engine = "traced",
     guide: NormalGuide | None = None,
     report: Callable[[int, float], None] | None = None,
+    keeper: Keeper | None = None,
 ) -> VariationalRun:
     """Raise the evidence lower bound of a locally normalized energy.
 
@@ -79,6 +81,7 @@ def run_svi(
         engine: ``traced``, or ``pyro-svi`` as the reference.
         guide: The guide of an earlier run, to go on with; a new one where None.
         report: Told the step and the bound.
+        keeper: Keeps what was computed, for a run that is started again; not with Pyro's engine.
 
     Returns:
         The run.
@@ -98,8 +101,11 @@ def run_svi(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         guide = guide or (AmortizedGuide if kind == "amortized" else FlatGuide)(latents, rows)
-        climb = _climb if engine == "traced" else _climb_by_pyro
-        elbo = climb((complete, learned, guide, rows), setting, seed, report)
+        problem = (complete, learned, guide, rows)
+        if engine == "traced":
+            elbo = _climb(problem, setting, seed, report, keeper)
+        else:
+            elbo = _climb_by_pyro(problem, setting, seed, report)
     rise, noise = _rise(elbo)
     converged = rise < max(3 * noise, STILL)
     return VariationalRun(guide=guide, elbo=tuple(elbo), rise=rise, noise=noise, converged=converged)
@@ -113,6 +119,7 @@ def _climb(
     setting: tuple[int, float, float],
     seed: int,
     report: Callable[[int, float], None] | None,
+    keeper: Keeper | None = None,
 ) -> list[float]:
     complete, learned, guide, _ = problem
     steps, rate, _ = setting
@@ -129,10 +136,9 @@ def _climb(
     elbo: list[float] = []
     for step in range(steps):
         optimizer.param_groups[0]["lr"] = rate * _share_of_rate(step, steps)
-        value = loss(flat, next(noise))
-        (flat.grad,) = torch.autograd.grad(value, flat)
+        value, flat.grad = _value_and_slope(loss, flat, next(noise), keeper)
         optimizer.step()
-        elbo.append(constant - float(value.detach()))
+        elbo.append(constant - float(value))
         _refuse_runaway(elbo)
         if report is not None:
             report(step + 1, elbo[-1])
@@ -142,6 +148,20 @@ def _climb(
     for tensor, value in zip(places.tensors, found, strict=True):
         tensor.data.copy_(value)
     return elbo
+
+
+def _value_and_slope(
+    loss: Loss, flat: Tensor, noise: Tensor, keeper: Keeper | None
+) -> tuple[Tensor, Tensor]:
+    def compute() -> tuple[Tensor, Tensor]:
+        value = loss(flat, noise)
+        (slope,) = torch.autograd.grad(value, flat)
+        return value.detach(), slope
+
+    if keeper is None:
+        return compute()
+    value, slope = keeper.record(compute)
+    return value.to(flat), slope.to(flat)
 
 
 def _loss(problem: Problem, places: Places) -> Loss:

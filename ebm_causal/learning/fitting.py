@@ -15,6 +15,7 @@ from ebm_causal.gibbs import at_each, single_or_schedule
 from ebm_causal.inference import Engine, Kernel, Kind, ParameterVector
 from ebm_causal.learning.cooling import stages
 from ebm_causal.learning.fits import Fit
+from ebm_causal.learning.keeping import kept
 from ebm_causal.learning.loops import Loop
 from ebm_causal.learning.losses import Loss
 from ebm_causal.learning.routes import Sampling, collapsed, sampled, variational
@@ -89,7 +90,8 @@ def fit(
         loss: Another principle than the likelihood, a member of ``ebm_causal.learning``; ``method``, ``guide``,
             ``kernel`` and priors have no part in it then.
         loop: How a loss is minimized: batches, optimizer, early stopping.
-        checkpoint: A folder for states of a training by a loss; one that was killed goes on from there.
+        checkpoint: A folder for states, kept at every twentieth of the steps at least; a fit that was killed and is
+            started again with the same arguments goes on from there and ends at the same numbers.
 
     Returns:
         The fit.
@@ -123,6 +125,13 @@ def fit(
     task = _task(
         energy, data, _latents(energy, latents), (fixed, priors, method), (betas[-1], seed, progress)
     )
+    if checkpoint is not None:
+        choices = {
+            "method": method, "guide": guide, "kernel": kernel, "steps": steps, "betas": list(betas),
+            "learning_rate": learning_rate, "counts": (chains, warmup, draws),
+        }  # fmt: skip
+        most = steps or (3000 if method == "svi" and not task.small else 500)
+        task = kept(task, checkpoint, choices, min(most, warmup + draws) if method == "mcmc" else most)
     along = stages(task, betas)
     if method == "mcmc":
         by = cast(Kernel, "hmc" if kernel == "auto" else kernel)

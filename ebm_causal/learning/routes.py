@@ -81,6 +81,7 @@ def sampled(tasks: list[Task], sampling: Sampling, steps: int, *, small: bool) -
     if not small:
         complete = CompleteLikelihood(task.energy, task.rows, task.latents, task.beta)
         density = JointDensity(complete=complete, parameters=task.parameters, log_prior=task.log_prior)
+        options["keeper"] = task.keeper
         found, rows, before = sample_jointly(density, task.rows, task.sizes, **options), None, 0
     else:
         before, objective = cool(tasks[:-1], steps), task.objective()
@@ -137,7 +138,7 @@ def variational(tasks: list[Task], kind: Kind, engine: Engine, steps: int, rate:
         run = run_svi(
             task.energy, task.rows, task.sizes, setting=(steps, rate, task.beta), seed=task.seed + place,
             parameters=task.parameters, kind=kind, engine=engine, guide=guide,
-            report=task.reporter(steps, "evidence lower bound"),
+            report=task.reporter(steps, "evidence lower bound"), keeper=task.keeper,
         )  # fmt: skip
         guide = run.guide
     complete = CompleteLikelihood(task.energy, task.rows, task.latents, task.beta)
@@ -164,11 +165,14 @@ def variational(tasks: list[Task], kind: Kind, engine: Engine, steps: int, rate:
 def _fit(
     task: Task, method: str, guide: str, *, diagnostics: FitDiagnostics, mean: Tensor, **rest: Any
 ) -> Fit:
+    if task.keeper is not None:
+        task.keeper.finish()
     statistics: Mapping[str, np.ndarray] = rest.pop("chain_statistics", {})
     settled = {"curvature": None, "draws": None, **rest}
     return Fit(
         energy=task.energy, method=method, guide=guide, labels=task.parameters.labels, data=task.rows,
         latents=task.latents, beta=task.beta, seed=task.seed,
         priors={name: str(law) for name, law in task.priors.items()}, diagnostics=diagnostics, mean=mean,
-        chain_statistics=statistics, **settled,
+        chain_statistics=statistics, resumed_from=None if task.keeper is None else task.keeper.resumed_from,
+        **settled,
     )  # fmt: skip

@@ -11,7 +11,7 @@ from torch.distributions import Distribution
 
 from ebm_causal.energies import Energy
 from ebm_causal.gibbs import values_of
-from ebm_causal.inference import MarginalLikelihood, Objective, Optimum, ParameterVector
+from ebm_causal.inference import Keeper, MarginalLikelihood, Objective, Optimum, ParameterVector
 from ebm_causal.learning.fits import FitDiagnostics
 
 Progress = Callable[[float, str], None]
@@ -30,6 +30,7 @@ class Task:
         beta: The inverse temperature.
         seed: The seed.
         progress: Told the share done and what is being done.
+        keeper: Keeps states for a run that is started again; None where nothing is kept.
     """
 
     energy: Energy
@@ -40,6 +41,7 @@ class Task:
     beta: float
     seed: int
     progress: Progress | None
+    keeper: Keeper | None = None
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -59,6 +61,7 @@ class Task:
             likelihood=likelihood,
             parameters=self.parameters,
             log_prior=self.log_prior if self.priors else None,
+            keeper=self.keeper,
         )
 
     def reporter(self, steps: int, what: str = "log likelihood") -> Callable[[int, float], None]:

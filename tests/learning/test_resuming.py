@@ -18,7 +18,7 @@ from ebm_causal.errors import ArgumentError
 from ebm_causal.learning import ContrastiveHinge, Loop, ScoreMatching
 
 ROOT = Path(__file__).parents[2]
-KINDS = ["chains", "noise", "hinge"]
+KINDS = ["chains", "noise", "hinge", "map", "svi", "mcmc"]
 
 
 def started(*words):
