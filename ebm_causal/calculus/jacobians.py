@@ -132,7 +132,7 @@ def rows_without_slope(
     """
     generator = torch.Generator().manual_seed(0)
     weights = 0.5 + torch.rand(points.shape[-1], generator=generator, dtype=torch.float64)
-    direction = (root @ weights.to(points)).expand(points.shape)
+    direction = root @ weights.to(points)  # one for all rows where the root is
     step = torch.finfo(points.dtype).eps ** (1 / 3)
     gap, rounding, scale = _gap(function, (points, direction, step), found)
     suspicious = gap > 1e-3 * scale + rounding
@@ -149,15 +149,13 @@ def _gap(
     """How far slopes to both sides are from the derivative, what rounding explains, and the slopes' size."""
     (points, direction, step), (value, jacobian) = way, found
     with torch.no_grad():
-        after, before = function(torch.stack([points + step * direction, points - step * direction])).unbind(
-            0
-        )
-    slope = (jacobian @ direction[..., None]).squeeze(-1)
-    up, down = (after - value) / step, (value - before) / step
-    gap = torch.maximum((up - slope).abs(), (down - slope).abs())
-    size = value.abs() + (jacobian.abs() @ points.abs()[..., None]).squeeze(-1)
-    scale = (jacobian.abs() @ direction.abs()[..., None]).squeeze(-1)
-    return gap, 64 * torch.finfo(points.dtype).eps * size / step, scale
+        after, before = function(torch.stack([points + step * direction, points - step * direction])).unbind(0)
+    along = direction if direction.ndim == 1 else direction[..., None, :]
+    steep = jacobian * along
+    slope = steep.sum(-1)
+    gap = torch.maximum(((after - value) / step - slope).abs(), ((value - before) / step - slope).abs())
+    size = value.abs() + jacobian.abs().amax(-1) * points.abs().sum(-1, keepdim=True)
+    return gap, 64 * torch.finfo(points.dtype).eps * size / step, steep.abs().sum(-1)
 
 
 def _slope(entries: Tensor, inputs: Tensor, keep: bool) -> Tensor:

@@ -1,6 +1,7 @@
 """Uncertainty: variance propagated, information counted."""
 
 from ebm_causal.uncertainty.fisher import fisher_information
+from ebm_causal.uncertainty.laplace import LaplaceApproximation, laplace_approximation
 from ebm_causal.uncertainty.matrices import Direction, FisherInformation, FisherInformations
 from ebm_causal.uncertainty.matrix_free import fisher_operator
 from ebm_causal.uncertainty.minimizers import propagate_through_minimum
@@ -14,11 +15,13 @@ __all__ = [
     "FisherInformation",
     "FisherInformations",
     "FisherOperator",
+    "LaplaceApproximation",
     "Propagation",
     "VarianceDecomposition",
     "decompose_variance",
     "fisher_information",
     "fisher_operator",
+    "laplace_approximation",
     "propagate_through_minimum",
     "propagate_variance",
 ]

@@ -36,7 +36,7 @@ def exact_diagonal(
 ) -> Tensor | None:
     r"""The diagonal of :math:`J'RR'J`: sums over rows of squared slopes, each row's slope being g a' in a linear layer.
 
-    None where the layers do not hold all parameters, one is called twice, or rows share an activation.
+    None where the layers do not hold all parameters, one is called with several inputs, or rows share an activation.
 
     Args:
         value: Numbers with a graph, ``[*rows]`` or ``[*rows, m]``.
@@ -44,27 +44,37 @@ def exact_diagonal(
         parameters: The parameters, in their order.
         roots: Columns R, each in the shape of ``value``; one row's entries never stand in two rows.
     """
-    owners: dict[int, tuple[LayerCall, str]] = {}
-    for call in calls:
-        for name, parameter in call.layer.named_parameters(recurse=False):
-            if id(parameter) in owners:
-                return None
-            owners[id(parameter)] = (call, name)
     rows = roots[0].shape[:-1].numel() if roots[0].ndim > 1 and len(roots) > 1 else roots[0].numel()
-    wanted = [owners.get(id(parameter)) for parameter in parameters]
-    if any(one is None for one in wanted):
-        return None
-    outputs = [call.output for call in calls]
-    if any(call.output[..., 0].numel() != rows for call in calls):
-        return None
-    total = [torch.zeros_like(parameter) for parameter in parameters]
+    total: dict[int, Tensor] = {}
     for root in roots:
-        slopes = torch.autograd.grad(value, outputs, root, retain_graph=True)
-        by_call = {id(call): slope.flatten(0, -2) ** 2 for call, slope in zip(calls, slopes, strict=True)}
-        for place, one in enumerate(wanted):
-            if one is None:
-                continue
-            squares = by_call[id(one[0])]
-            inputs = one[0].input.expand(*one[0].output.shape[:-1], -1).flatten(0, -2)
-            total[place] += squares.mT @ inputs**2 if one[1] == "weight" else squares.sum(0)
-    return torch.cat([part.reshape(-1) for part in total])
+        found = torch.autograd.grad(
+            value, [call.output for call in calls], root, retain_graph=True, allow_unused=True
+        )
+        used = [(call, slope) for call, slope in zip(calls, found, strict=True) if slope is not None]
+        merged = _merged(used)
+        if merged is None or any(slope[..., 0].numel() != rows for _, slope in merged):
+            return None
+        for call, slope in merged:
+            squares = slope.flatten(0, -2) ** 2
+            inputs = call.input.expand(*slope.shape[:-1], -1).flatten(0, -2)
+            parts = {"weight": squares.mT @ inputs**2, "bias": squares.sum(0)}
+            for name, parameter in call.layer.named_parameters(recurse=False):
+                total[id(parameter)] = total.get(id(parameter), torch.zeros(())) + parts[name]
+    if any(id(parameter) not in total for parameter in parameters):
+        return None
+    return torch.cat([total[id(parameter)].reshape(-1) for parameter in parameters])
+
+
+def _merged(used: Sequence[tuple[LayerCall, Tensor]]) -> list[tuple[LayerCall, Tensor]] | None:
+    """One call for each layer: slopes of calls with the same inputs add up; None where inputs differ or are shared."""
+    by_owner: dict[int, tuple[LayerCall, Tensor]] = {}
+    for call, slope in used:
+        key = id(call.layer.weight)
+        if key not in by_owner:
+            by_owner[key] = (call, slope)
+            continue
+        first, before = by_owner[key]
+        if first.layer is not call.layer or not torch.equal(first.input, call.input):
+            return None
+        by_owner[key] = (first, before + slope)
+    return list(by_owner.values())

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 import ebm_causal as ec
+import ebm_causal.uncertainty.at_data as at_data_module
 from ebm_causal.errors import ArgumentError, ConvergenceError, EnergyError
 
 F64 = torch.float64
@@ -182,7 +183,7 @@ def test_a_posterior_that_has_not_converged(monkeypatch):
         ok, warnings = False, ("it did not mix.",)
 
     posterior = type("Stub", (), {"diagnostics": Bad(), "values": {}})()
-    monkeypatch.setattr("ebm_causal.uncertainty.at_data.sample", lambda *_, **__: posterior)
+    monkeypatch.setattr(at_data_module, "sample", lambda *_, **__: posterior)
     with pytest.raises(ConvergenceError, match=r"posterior of \['z'\] has not converged: it did not mix"):
         ec.fisher_information(
             mechanism(), "input_weight", given={"x": [[3.0]]}, kind="observed", data={"y": [[5.0]]}, draws=100
