@@ -9,7 +9,13 @@ import ebm_causal as ec
 from ebm_causal.sampling import mixing
 
 F64 = torch.float64
-ROUTES = ["importance", "hmc", "mala", "tempering"]
+ROUTES = ("importance", "hmc", "mala", "tempering", "auto")
+QUICK = {("importance", 1), ("importance", 8), ("hmc", 5), ("mala", 2), ("tempering", 2), ("auto", 8)}
+CASES = [
+    pytest.param(method, dim, marks=() if (method, dim) in QUICK else pytest.mark.slow)
+    for method in ROUTES
+    for dim in (1, 2, 5, 8)
+]
 
 
 def linear(dim, seed=0):
@@ -31,8 +37,7 @@ def z_scores(posterior, mean, covariance):
     return torch.cat([means.flatten(), (variances * (worth / 2).sqrt()).flatten()])
 
 
-@pytest.mark.parametrize("dim", [1, 2, 5, 8])
-@pytest.mark.parametrize("method", [*ROUTES, "auto"])
+@pytest.mark.parametrize(("method", "dim"), CASES)
 def test_linear_gaussian_posteriors_have_their_moments(method, dim):
     energy, y = linear(dim)
     posterior = ec.sample(energy, given={"y": y}, draws=300, chains=4, method=method)
@@ -43,8 +48,7 @@ def test_linear_gaussian_posteriors_have_their_moments(method, dim):
     assert float((scores**2).mean()) < 1 + 5 * math.sqrt(2 / len(scores))
 
 
-@pytest.mark.parametrize("beta", [0.5, 4.0])
-@pytest.mark.parametrize("method", ["importance", "hmc"])
+@pytest.mark.parametrize(("method", "beta"), [("importance", 0.5), ("hmc", 4.0)])
 def test_beta_scales_the_covariance(method, beta):
     energy, y = linear(4)
     posterior = ec.sample(energy, given={"y": y}, beta=beta, draws=300, method=method)
@@ -52,7 +56,7 @@ def test_beta_scales_the_covariance(method, beta):
     assert float(scores.abs().max()) < 5
 
 
-@pytest.mark.parametrize("method", ["importance", "hmc", "tempering", "auto"])
+@pytest.mark.parametrize("method", ["importance", "hmc"])
 def test_a_schedule_draws_at_each_beta(method):
     energy, y = linear(4)
     posterior = ec.sample(energy, given={"y": y[:2]}, beta=[0.5, 4.0], draws=200, method=method)
@@ -68,7 +72,9 @@ def bent():
     return energy, torch.tensor([[-1.0], [0.3], [1.2]], dtype=F64)
 
 
-@pytest.mark.parametrize("method", ["lattice", "importance", "tempering"])
+@pytest.mark.parametrize(
+    "method", ["lattice", "importance", pytest.param("tempering", marks=pytest.mark.slow)]
+)
 def test_rows_of_one_and_of_two_modes_have_the_moments_of_quadrature(method):
     energy, y = bent()
     grid = torch.linspace(-6, 6, 200_001, dtype=F64)[:, None]
@@ -84,7 +90,8 @@ def test_rows_of_one_and_of_two_modes_have_the_moments_of_quadrature(method):
     assert float(((share - right) / ((right * (1 - right)).sqrt() * error)).abs().max()) < 4
 
 
-def test_two_modes_in_five_dimensions_have_their_known_shares():
+@pytest.mark.parametrize("method", ["importance", pytest.param("tempering", marks=pytest.mark.slow)])
+def test_two_modes_in_five_dimensions_have_their_known_shares(method):
     """A mixture of normals, .7 and .3: no chain crosses between them."""
 
     def two(z):
@@ -92,12 +99,11 @@ def test_two_modes_in_five_dimensions_have_their_known_shares():
         far = -2 * ((z + 2) ** 2).sum(-1) + math.log(0.3)
         return -torch.logaddexp(near, far)
 
-    for method in ("importance", "tempering"):
-        posterior = ec.sample(ec.energy(two, z=5), draws=400, method=method)
-        assert posterior.diagnostics.ok, posterior.diagnostics.failures()
-        share = float((posterior.values["z"][..., 0, 0] > 0).double().mean())
-        size = float(posterior.diagnostics.numbers["ess_bulk"])
-        assert share == pytest.approx(0.7, abs=4 * math.sqrt(0.21 / size))
+    posterior = ec.sample(ec.energy(two, z=5), draws=400, method=method)
+    assert posterior.diagnostics.ok, posterior.diagnostics.failures()
+    share = float((posterior.values["z"][..., 0, 0] > 0).double().mean())
+    size = float(posterior.diagnostics.numbers["ess_bulk"])
+    assert share == pytest.approx(0.7, abs=4 * math.sqrt(0.21 / size))
 
 
 def test_supports_are_kept_with_their_volume():
