@@ -1,8 +1,10 @@
 """The shapes of named values: a tensor's last dimensions are the variable's, those before are a batch."""
 
 import math
+import numbers
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -95,24 +97,101 @@ def as_names(names: str | Iterable[str]) -> tuple[str, ...]:
     """One name or several, as a tuple.
 
     Raises:
-        EnergyError: If one of them stands there twice.
+        EnergyError: If one of them stands there twice, or is no text.
     """
+    if not isinstance(names, Iterable):
+        raise EnergyError(f"variables are given by name, one or several, as ('y', 'z'); got {names!r}.")
     several = (names,) if isinstance(names, str) else tuple(names)
+    for name in several:
+        if not isinstance(name, str):
+            raise EnergyError(f"variables are given by name, one or several, as ('y', 'z'); got {name!r}.")
     twice = [name for name in several if several.count(name) > 1]
     if twice:
         raise EnergyError(f"{twice[0]!r} stands twice in {list(several)}.")
     return several
 
 
-def check_beta(beta: float) -> float:
+def check_beta(beta: object) -> float:
     """Return an inverse temperature, or refuse it.
 
     Raises:
         ArgumentError: If ``beta`` is not a positive, finite number.
     """
-    if not 0 < float(beta) < math.inf:
-        raise ArgumentError(f"beta is an inverse temperature and must be positive and finite; got {beta}.")
-    return float(beta)
+    number = as_number(beta)
+    if number is None or not 0 < number < math.inf:
+        raise ArgumentError(f"beta is an inverse temperature and must be positive and finite; got {beta!r}.")
+    return number
+
+
+def as_number(value: object) -> float | None:
+    """A real number as a float, of a tensor or an array of one number too; None for what is none."""
+    if isinstance(value, Tensor | np.ndarray | np.generic):
+        numeric = not value.is_complex() if isinstance(value, Tensor) else value.dtype.kind in "iuf"
+        return float(value.reshape(-1)[0]) if numeric and math.prod(value.shape) == 1 else None
+    if isinstance(value, bool) or not isinstance(value, numbers.Real | int | float):
+        return None
+    return float(value)
+
+
+def is_whole(value: object) -> bool:
+    """Whether it is a whole number, and no truth value."""
+    return isinstance(value, numbers.Integral | int) and not isinstance(value, bool)
+
+
+def check_count(name: str, value: Any, *, least: int = 1) -> int:
+    """Return a whole number, or refuse it by the argument's name.
+
+    Raises:
+        ArgumentError: If it is not whole, or too small.
+    """
+    if not is_whole(value):
+        raise ArgumentError(f"{name} must be a whole number, at least {least}; got {value!r}.")
+    if value < least:
+        raise ArgumentError(f"{name} must be at least {least}; got {value}.")
+    return int(value)
+
+
+def check_seed(seed: Any) -> int:
+    """Return a seed, or refuse it.
+
+    Raises:
+        ArgumentError: If it is not a whole number that a generator takes.
+    """
+    if not is_whole(seed) or not -(2**63) <= seed < 2**64:
+        raise ArgumentError(f"seed must be a whole number of up to 64 bits; got {seed!r}.")
+    return int(seed)
+
+
+def check_choice(name: str, value: object, choices: Sequence[str]) -> None:
+    """Refuse what is not one of a few words.
+
+    Raises:
+        ArgumentError: With the words.
+    """
+    if not isinstance(value, str) or value not in choices:
+        raise ArgumentError(f"{name} must be one of {list(choices)}; got {value!r}.")
+
+
+def as_weights(name: str, value: object) -> Tensor:
+    """A tensor of weights as it is, parameters too; numbers and lists in double precision.
+
+    Raises:
+        ArgumentError: If it is not of real numbers.
+    """
+    try:
+        return value if isinstance(value, Tensor) and value.is_floating_point() else as_tensor(name, value)
+    except EnergyError as error:
+        raise ArgumentError(str(error)) from error
+
+
+def check_callable(name: str, value: object) -> None:
+    """Refuse what cannot be called.
+
+    Raises:
+        ArgumentError: By the argument's name.
+    """
+    if not callable(value):
+        raise ArgumentError(f"{name} must be callable; got {value!r}.")
 
 
 def common_rows(values: Mapping[str, Tensor]) -> int:
@@ -142,8 +221,12 @@ def by_name(data: Mapping[str, object] | pd.DataFrame, wanted: Iterable[str]) ->
         What was found; a variable without columns is not in it.
 
     Raises:
-        EnergyError: If the numbered columns of a variable do not run from zero without a gap.
+        EnergyError: If it is neither, or the numbered columns of a variable do not run from zero without a gap.
     """
+    if not isinstance(data, Mapping | pd.DataFrame):
+        raise EnergyError(
+            f"values are given by name, as {{'y': tensor}} or a DataFrame; got {type(data).__name__}."
+        )
     if not isinstance(data, pd.DataFrame):
         return dict(data)
     found: dict[str, object] = {}

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ebm_causal.energies.factors import Factor, Values, batch_of
-from ebm_causal.energies.variables import Variable
+from ebm_causal.energies.variables import Variable, is_true_somewhere
 from ebm_causal.errors import EnergyError
 
 
@@ -26,7 +26,7 @@ def refuse_bad_values(name: str, variable: Variable, value: Tensor) -> None:
             f"{name!r} is NaN in {len(bad)} rows, the first of them {bad[:5]}: drop or mend these rows, or leave "
             f"{name!r} out of what is given, so that it is inferred."
         )
-    if not variable.is_real and _is_true_somewhere(~variable.support.check(rows)):
+    if not variable.is_real and is_true_somewhere(~variable.support.check(rows)):
         variable.check(name, rows)
 
 
@@ -66,12 +66,4 @@ def refuse_nan(factor: Factor, term: Tensor) -> Tensor:
 
 
 def _rows_where(wrong: Tensor) -> list[int]:
-    return wrong.flatten(1).any(-1).nonzero().flatten().tolist() if _is_true_somewhere(wrong) else []
-
-
-def _is_true_somewhere(wrong: Tensor) -> bool:
-    """Whether any is true; False where numbers may not be looked at, as of meta tensors and under vmap."""
-    try:
-        return bool(wrong.any())
-    except RuntimeError:
-        return False
+    return wrong.flatten(1).any(-1).nonzero().flatten().tolist() if is_true_somewhere(wrong) else []

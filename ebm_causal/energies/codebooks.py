@@ -11,6 +11,7 @@ from ebm_causal.energies.laws import FiniteLaw
 from ebm_causal.energies.regularizers import Regularizer
 from ebm_causal.energies.variables import Variable, finite
 from ebm_causal.errors import ArgumentError
+from ebm_causal.shapes import as_weights
 
 
 class Codebook(nn.Module):
@@ -65,8 +66,12 @@ class CodebookRegularizer(Regularizer):
 
     def __init__(self, codes: Tensor, prices: Tensor | None = None, variable: str = "z") -> None:
         super().__init__()
+        codes, prices = as_weights("codes", codes), None if prices is None else as_weights("prices", prices)
         if codes.ndim != 2 or len(codes) < 2:
             raise ArgumentError(f"codes must be [K, dim] with at least two of them; got {list(codes.shape)}.")
+        for name, part in (("codes", codes), ("prices", prices)):
+            if part is not None and not bool(part.isfinite().all()):
+                raise ArgumentError(f"{name} must be finite numbers; got {part.tolist()}.")
         if prices is not None and prices.shape != codes.shape[:1]:
             raise ArgumentError(
                 f"there must be one price for each of {len(codes)} codes; got {list(prices.shape)}."

@@ -62,15 +62,18 @@ class PositiveScale(nn.Module):
         value: Positive where it is a number. Only its square is used, so a parameter may have any sign.
 
     Raises:
-        ArgumentError: If a number is not positive, or a parameter is zero.
+        ArgumentError: If a number is not positive and finite, or a parameter is zero.
     """
 
     def __init__(self, value: Scale) -> None:
         super().__init__()
         if not callable(value):
-            number = torch.as_tensor(value).detach()
-            if bool(((number.abs() if isinstance(value, nn.Parameter) else number) <= 0).any()):
-                raise ArgumentError(f"a scale must be positive; got {number.tolist()}.")
+            number = _numbers(value)
+            positive = (number.abs() if isinstance(value, nn.Parameter) else number) > 0
+            if not bool((positive & number.isfinite()).all()):
+                raise ArgumentError(
+                    f"a scale must be positive; got {number.tolist()}. Give finite numbers above zero."
+                )
         if isinstance(value, nn.Parameter) or callable(value):
             self.value = value
         else:
@@ -82,6 +85,16 @@ class PositiveScale(nn.Module):
         """The scale, in the dtype and on the device of ``like``."""
         value = self.value if isinstance(self.value, Tensor) else self.value()
         return value.abs().to(dtype=like.dtype, device=like.device)
+
+
+def _numbers(value: object) -> Tensor:
+    try:
+        number = torch.as_tensor(value).detach()
+    except (TypeError, ValueError, RuntimeError):
+        number = torch.zeros((), dtype=torch.complex64)
+    if number.is_complex() or number.dtype == torch.bool:
+        raise ArgumentError(f"a scale must be a positive number, a tensor or a callable; got {value!r}.")
+    return number
 
 
 class SquaredError(Cost):

@@ -9,7 +9,7 @@ from torch.distributions import constraints
 from ebm_causal.energies.costs import Cost, Temperature, across, as_temperature, is_one, total
 from ebm_causal.energies.counts import TemperedPoisson, count_series
 from ebm_causal.energies.laws import FiniteLaw
-from ebm_causal.energies.variables import finite
+from ebm_causal.energies.variables import finite, is_true_somewhere
 from ebm_causal.errors import ArgumentError, EnergyError
 
 
@@ -39,8 +39,8 @@ class CategoricalCost(Cost):
 
     def __init__(self, classes: int | None = None) -> None:
         super().__init__()
-        if classes is not None and classes < 2:
-            raise ArgumentError(f"a categorical cost needs at least two classes; got {classes}.")
+        if classes is not None and (not isinstance(classes, int) or classes < 2):
+            raise ArgumentError(f"a categorical cost needs at least two classes; got {classes!r}.")
         self.classes = classes
         self.support = constraints.nonnegative_integer if classes is None else finite(range(classes))
 
@@ -52,6 +52,12 @@ class CategoricalCost(Cost):
                 f"a categorical cost takes {logits.shape[-2]} class indices per row and {logits.shape[-1]} logits for "
                 f"each; got values {list(value.shape)}. Give indices (argmax of one-hot values), and state classes= "
                 "where there is more than one coordinate."
+            )
+        wrong = (value < 0) | (value >= logits.shape[-1]) | (value != value.floor())
+        if is_true_somewhere(wrong):
+            raise EnergyError(
+                f"a categorical cost of {logits.shape[-1]} classes takes indices 0 to {logits.shape[-1] - 1}; got "
+                f"{float(value[wrong][0]):g}."
             )
         batch = torch.broadcast_shapes(logits.shape[:-1], value.shape)
         index = value.long().expand(batch)[..., None]

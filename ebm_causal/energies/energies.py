@@ -1,8 +1,9 @@
 """An energy is a sum of named factors over named variables; everything else is read off that sum."""
 
 import functools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
+from typing import cast
 
 import networkx as nx
 import torch
@@ -15,7 +16,7 @@ from ebm_causal.energies.mechanisms import LocalNormalizer
 from ebm_causal.energies.scaling import Weight
 from ebm_causal.energies.variables import Variable
 from ebm_causal.errors import EnergyError
-from ebm_causal.shapes import as_tensor
+from ebm_causal.shapes import as_tensor, by_name
 
 
 class Energy(nn.Module):
@@ -51,6 +52,7 @@ class Energy(nn.Module):
         for position, name in enumerate(self._clamped_names):
             self.register_buffer(f"clamped_{position}", (clamped or {})[name])
         self._learned_dims: dict[str, Variable] = {}
+        self._merged: dict[str, Variable] | None = None  # looked up at every evaluation
         self._check_one_mechanism_each()
         self._tell_factors()
 
@@ -72,12 +74,15 @@ class Energy(nn.Module):
     @property
     def all_variables(self) -> Mapping[str, Variable]:
         """The variables of all factors, clamped ones included."""
+        if self._merged is not None:
+            return MappingProxyType(self._merged)
         merged: dict[str, Variable] = dict(self._learned_dims)
         for factor in self._factors:
             for name, variable in factor.variables.items():
                 merged[name] = merged[name].merged(name, variable) if name in merged else variable
         order = dict.fromkeys(name for factor in self._factors for name in factor.variables)
-        return MappingProxyType({name: merged[name] for name in order})
+        self._merged = {name: merged[name] for name in order}
+        return MappingProxyType(self._merged)
 
     @property
     def variables(self) -> Mapping[str, Variable]:
@@ -104,7 +109,10 @@ class Energy(nn.Module):
                 factor does not give one real number per row, or gives NaN.
         """
         checked, known = self._checked(values), self.all_variables
-        batch = torch.broadcast_shapes(*(batch_of(checked[name], known[name]) for name in known))
+        batches = {name: list(batch_of(checked[name], known[name])) for name in known}
+        if not _broadcast([*batches.values()]):
+            raise EnergyError(f"the batches of the variables do not broadcast; got {batches}.")
+        batch = torch.broadcast_shapes(*batches.values())
         terms = [refuse_nan(f, checked_term(f, checked, known)) for f in self._factors]
         return torch.stack([term.expand(batch) for term in terms]).sum(0)
 
@@ -198,11 +206,17 @@ class Energy(nn.Module):
     def learn_dim(self, name: str, dim: int | tuple[int, ...]) -> None:
         """Fix the dimension of a variable that no factor states, from its first data."""
         if self.all_variables[name].dim is None:
-            shape = (dim,) if isinstance(dim, int) else tuple(dim)
-            self._learned_dims[name] = Variable(
-                shape[0] if len(shape) == 1 else shape, self.all_variables[name].support
-            )
+            short = dim[0] if isinstance(dim, tuple) and len(dim) == 1 else dim
+            self._learned_dims[name] = Variable(short, self.all_variables[name].support)
+            self._merged = None
             self._tell_factors()
+
+    def state_dims(self, dims: Mapping[str, int | tuple[int, ...]] | None) -> None:
+        """Fix the dimensions of several variables, by name."""
+        for name, dim in by_name({} if dims is None else dims, ()).items():
+            if name not in self.all_variables:
+                raise EnergyError(f"unknown variable {name!r} in dims; there are {list(self.all_variables)}.")
+            self.learn_dim(name, cast(int | tuple[int, ...], dim))
 
     def learn_dims_of(self, other: "Energy") -> None:
         """Take over the dimensions that another energy knows of the same variables."""
@@ -247,7 +261,7 @@ def _refuse_two_values(first: Values, second: Values) -> None:
             )
 
 
-def _broadcast(shapes: list[tuple[int, ...]]) -> bool:
+def _broadcast(shapes: Sequence[Sequence[int]]) -> bool:
     try:
         torch.broadcast_shapes(*shapes)
     except RuntimeError:

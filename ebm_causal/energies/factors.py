@@ -1,5 +1,6 @@
 """Factors: the named terms of an energy."""
 
+import inspect
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -123,9 +124,40 @@ def called(function: Callable[..., Tensor], values: Values, variables: Mapping[s
     """Call a function of tensors whose batches broadcast; expand them only for one that cannot, as by ``torch.cat``.
 
     Where a variable is an image or a sequence, the function gets rows, one batch dimension, as convolutions need.
+    Whole numbers and truth values that it gives become floating, as the values are.
+
+    Raises:
+        EnergyError: If it does not take the values by keyword.
     """
-    if any(len(variable.shape or ()) > 1 for variable in variables.values()):
-        return _called_on_rows(function, values, variables)
+    shaped = any(len(variable.shape or ()) > 1 for variable in variables.values())
+    try:
+        result = (_called_on_rows if shaped else _called_on_batches)(function, values, variables)
+    except TypeError:
+        _refuse_wrong_keywords(function, values)
+        raise
+    if isinstance(result, Tensor) and not result.is_floating_point() and not result.is_complex():
+        return result.to(next((value.dtype for value in values.values()), torch.get_default_dtype()))
+    return result
+
+
+def _refuse_wrong_keywords(function: Callable[..., Tensor], values: Values) -> None:
+    """Refuse a function of other arguments; one whose arguments cannot be known passes."""
+    try:
+        signature = inspect.signature(function.forward if isinstance(function, nn.Module) else function)
+    except (TypeError, ValueError):
+        return
+    try:
+        signature.bind(**values)
+    except TypeError as error:
+        raise EnergyError(
+            f"a function is called with {list(values)} by keyword, and takes {signature}: {error}. Name its arguments "
+            "as the variables are named."
+        ) from error
+
+
+def _called_on_batches(
+    function: Callable[..., Tensor], values: Values, variables: Mapping[str, Variable]
+) -> Tensor:
     try:
         return function(**values)
     except RuntimeError:

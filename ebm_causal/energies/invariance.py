@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ebm_causal.calculus import batched_jacobian
 from ebm_causal.errors import ArgumentError
+from ebm_causal.shapes import as_number, as_weights
 
 LARGEST = 2**27  # numbers in the bases of all rows
 NEAR = 30.0  # a singular value within this factor of the tolerance is warned about
@@ -139,6 +140,8 @@ def invariant_subspace(
     """
     shape, rows = tuple(y.shape[1:]), len(y)
     size = math.prod(shape)
+    if rows == 0:
+        raise ArgumentError("y has no rows: give at least one.")
     if rows * size * size > LARGEST:
         raise ArgumentError(
             f"bases of {rows} rows of {size} entries do not fit in memory: give fewer rows at once."
@@ -146,6 +149,12 @@ def invariant_subspace(
     jacobian = batched_jacobian(
         lambda flat: encoder(flat.reshape(-1, *shape)).flatten(1), y.reshape(rows, size)
     )[1]
+    bad = (~jacobian.isfinite().flatten(1).all(-1)).nonzero().flatten().tolist()
+    if bad:
+        raise ArgumentError(
+            f"the encoder's Jacobian is not finite in {len(bad)} rows, the first of them {bad[:5]}: its derivative is "
+            "undefined there (a root or a norm at zero); move these rows, or smooth the encoder."
+        )
     cut = _tolerance(tolerance, jacobian)
     _, values, directions = torch.linalg.svd(jacobian, full_matrices=True)
     rank = (values > cut * values[:, :1]).sum(-1)
@@ -163,11 +172,12 @@ def invariant_subspace(
 def _tolerance(tolerance: float | None, jacobian: Tensor) -> float:
     if tolerance is None:
         return max(1e-6, 10 * max(jacobian.shape[1:]) * torch.finfo(jacobian.dtype).eps)
-    if not 0 < tolerance < 1:
+    number = as_number(tolerance)
+    if number is None or not 0 < number < 1:
         raise ArgumentError(
-            f"tolerance is relative to the largest singular value, in (0, 1); got {tolerance}."
+            f"tolerance is relative to the largest singular value, in (0, 1); got {tolerance!r}."
         )
-    return tolerance
+    return number
 
 
 def _covariance_of(y: Tensor, covariance: Tensor | None) -> Tensor | None:
@@ -175,9 +185,12 @@ def _covariance_of(y: Tensor, covariance: Tensor | None) -> Tensor | None:
     size = flat.shape[1]
     if covariance is None:
         return flat.T.cov().reshape(size, size) if len(y) > 1 else None
-    if tuple(covariance.shape) != (size, size):
-        raise ArgumentError(f"the covariance of y must be [{size}, {size}]; got {list(covariance.shape)}.")
-    return covariance.to(flat)
+    given = as_weights("covariance", covariance)
+    if tuple(given.shape) != (size, size):
+        raise ArgumentError(f"the covariance of y must be [{size}, {size}]; got {list(given.shape)}.")
+    if not bool(given.isfinite().all()):
+        raise ArgumentError("the covariance of y is not finite: leave it out, or mend it.")
+    return given.to(flat)
 
 
 def _share(sensitive: Tensor, covariance: Tensor | None) -> Tensor | None:

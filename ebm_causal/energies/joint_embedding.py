@@ -3,14 +3,15 @@
 from collections.abc import Callable, Mapping
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
 
 from ebm_causal.energies.energies import Energy
 from ebm_causal.energies.factors import FunctionFactor
 from ebm_causal.energies.invariance import InvariantSubspace, invariant_subspace
 from ebm_causal.energies.variables import Variable
-from ebm_causal.errors import ArgumentError
-from ebm_causal.shapes import as_rows
+from ebm_causal.errors import ArgumentError, EnergyError
+from ebm_causal.shapes import as_rows, check_callable
 
 Distance = Callable[[Tensor, Tensor], Tensor]
 
@@ -31,8 +32,19 @@ class EmbeddingDistance(nn.Module):
         self.encoder_x, self.encoder_y, self.distance = encoder_x, encoder_y, distance
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        """The distance of each row."""
-        return self.distance(self.encoder_x(x), self.encoder_y(y))
+        """The distance of each row.
+
+        Raises:
+            EnergyError: If the embeddings do not have the same dimension.
+        """
+        first = embedded("encoder_x", self.encoder_x, x)
+        second = embedded("encoder_y", self.encoder_y, y)
+        if first.shape[-1] != second.shape[-1]:
+            raise EnergyError(
+                f"both encoders must give embeddings of one dimension; encoder_x gives {list(first.shape)}, encoder_y "
+                f"{list(second.shape)}."
+            )
+        return self.distance(first, second)
 
 
 class JointEmbeddingEnergy(Energy):
@@ -74,13 +86,14 @@ class JointEmbeddingEnergy(Energy):
         *,
         dims: Mapping[str, int | tuple[int, ...]] | None = None,
     ) -> None:
+        check_callable("encoder_x", encoder_x)
+        check_callable("encoder_y", encoder_y)
         module = EmbeddingDistance(encoder_x, encoder_y, _distance(distance))
         factor = FunctionFactor(module, {"x": Variable(None), "y": Variable(None)})
         factor.name = "distance"
         super().__init__([factor])
         self._embedding = module
-        for name, dim in (dims or {}).items():
-            self.learn_dim(name, dim)
+        self.state_dims(dims)
 
     @property
     def encoder_x(self) -> Callable[[Tensor], Tensor]:
@@ -118,7 +131,27 @@ class JointEmbeddingEnergy(Energy):
         """
         rows = as_rows("y", y, self.variables["y"].shape)
         self.learn_dim("y", tuple(rows.shape[1:]))
+        with torch.no_grad():
+            embedded("encoder_y", self.encoder_y, rows[:1])
         return invariant_subspace(self.encoder_y, rows, covariance=covariance, tolerance=tolerance)
+
+
+def embedded(name: str, encoder: Callable[[Tensor], Tensor], values: Tensor) -> Tensor:
+    """What an encoder makes of values.
+
+    Raises:
+        EnergyError: If it does not take them, or gives no embeddings.
+    """
+    try:
+        found = encoder(values)
+    except RuntimeError as error:
+        raise EnergyError(
+            f"{name} does not take values {list(values.shape)} of {values.dtype}: {error}"
+        ) from error
+    if not isinstance(found, Tensor) or found.ndim == 0:
+        shown = list(found.shape) if isinstance(found, Tensor) else type(found).__name__
+        raise EnergyError(f"{name} must give embeddings [..., dim]; got {shown}.")
+    return found
 
 
 def _squared(first: Tensor, second: Tensor) -> Tensor:

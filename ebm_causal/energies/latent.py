@@ -9,6 +9,7 @@ from ebm_causal.energies.mechanisms import Mechanism
 from ebm_causal.energies.regularizers import Regularizer
 from ebm_causal.energies.variables import Variable
 from ebm_causal.errors import EnergyError
+from ebm_causal.shapes import check_callable
 
 
 class PredictThenDecode(nn.Module):
@@ -74,10 +75,15 @@ class LatentEnergy(Energy):
             raise EnergyError(
                 "the assignment must be the mechanism of x given the latent, ec.Mechanism('x', 'z', ...)."
             )
+        if not isinstance(regularizer, Regularizer):
+            raise EnergyError(
+                f"the regularizer must be one of the package's, as ec.GaussianRegularizer(1); got {regularizer!r}."
+            )
+        for name, part in (("predictor", predictor), ("decoder", decoder)):
+            check_callable(f"the {name}", part)
         latent = regularizer.variable
         composed = PredictThenDecode(predictor, decoder, latent)
         support = getattr(cost, "support", Variable().support)
         outcome = Mechanism("y", ("x", latent), composed, cost, dim=Variable(None, support))
         super().__init__([factor for factor in (outcome, assignment, regularizer) if factor is not None])
-        for name, dim in (dims or {}).items():
-            self.learn_dim(name, dim)
+        self.state_dims(dims)

@@ -12,6 +12,7 @@ from ebm_causal.energies.energies import Energy
 from ebm_causal.energies.mechanisms import Mechanism
 from ebm_causal.energies.regularizers import GaussianRegularizer
 from ebm_causal.errors import ArgumentError, EnergyError
+from ebm_causal.shapes import as_number, as_weights
 
 
 class LinearDecoder(nn.Module):
@@ -57,6 +58,7 @@ class LinearGaussianEnergy(Energy):
 
     Raises:
         EnergyError: If the weights do not fit together.
+        ArgumentError: If they are not numbers, or the scale or the regularizer's weight is not positive.
 
     Example:
         >>> import ebm_causal as ec, torch
@@ -76,6 +78,15 @@ class LinearGaussianEnergy(Energy):
         scale: float | Tensor = 1.0,
         regularizer_weight: float | Tensor = 1.0,
     ) -> None:
+        for name, value, dims in _shaped(latent_weight, input_weight, offset):
+            needed = value is not None or name == "latent_weight"
+            if needed and as_weights(name, value).ndim != dims:
+                raise EnergyError(
+                    f"{name} must have {dims} dimensions; got shape {list(as_weights(name, value).shape)}."
+                )
+        for name, number in (("scale", scale), ("regularizer_weight", regularizer_weight)):
+            if not isinstance(number, nn.Parameter) and not 0 < (as_number(number) or 0.0) < math.inf:
+                raise ArgumentError(f"{name} must be one positive, finite number; got {number!r}.")
         decoder = LinearDecoder(latent_weight, input_weight, offset)
         observed, latent = decoder.latent_weight.shape
         for name, part in (("input_weight", decoder.input_weight), ("offset", decoder.offset)):
@@ -192,13 +203,17 @@ class LinearGaussianEnergy(Energy):
                 else "this energy has an x: give it too."
             )
         wanted = len(self.decoder.latent_weight)
-        if y.ndim == 0 or y.shape[-1] != wanted:
-            raise EnergyError(f"y must be [..., {wanted}]; got {list(y.shape)}.")
+        for name, value, size in (("y", y, wanted), ("x", x, None if weight is None else weight.shape[1])):
+            shape = list(value.shape) if isinstance(value, Tensor) else None
+            if value is not None and (not shape or shape[-1] != size):
+                raise EnergyError(f"{name} must be [..., {size}]; got {shape or repr(value)}.")
         return self.latent_precision(), y - self.decoder.at_zero(x, y), self.noise_variance
 
 
 def _checked(beta: Temperature, rows: Tensor) -> Tensor:
     """An inverse temperature as a tensor that broadcasts against one number per row, or for none of them."""
+    if not isinstance(beta, Tensor) and as_number(beta) is None:
+        raise ArgumentError(f"beta is an inverse temperature and must be positive; got {beta!r}.")
     inverse = torch.as_tensor(beta, dtype=rows.dtype, device=rows.device)
     if not bool((inverse > 0).all()):
         raise ArgumentError(f"beta is an inverse temperature and must be positive; got {inverse.tolist()}.")
@@ -214,5 +229,11 @@ def _checked(beta: Temperature, rows: Tensor) -> Tensor:
 def _parameter(value: float | Tensor) -> nn.Parameter:
     if isinstance(value, nn.Parameter):
         return value
-    tensor = value if isinstance(value, Tensor) else torch.as_tensor(value, dtype=torch.float64)
-    return nn.Parameter(tensor.detach().clone())
+    return nn.Parameter(as_weights("a weight", value).detach().clone())
+
+
+def _shaped(
+    latent_weight: object, input_weight: object, offset: object
+) -> tuple[tuple[str, object, int], ...]:
+    """The arrays by name, and how many dimensions each has."""
+    return (("latent_weight", latent_weight, 2), ("input_weight", input_weight, 2), ("offset", offset, 1))

@@ -53,7 +53,13 @@ class Mechanism(Factor):
         dim: int | tuple[int, ...] | Variable | None = 1,
     ) -> None:
         super().__init__()
+        (child,) = as_names(child)
         self.child, self.parents, self.name = child, as_names(parents), child
+        for part, what in ((decoder, "decoder"), (cost, "cost")):
+            if not callable(part) or isinstance(part, type):
+                raise EnergyError(
+                    f"the {what} of {child!r} must be callable, as ec.SquaredError() is; got {part!r}."
+                )
         if child in self.parents:
             raise EnergyError(f"{child!r} cannot be its own parent; parents are {list(self.parents)}.")
         self.decoder, self.cost = decoder, cost
@@ -81,6 +87,10 @@ class Mechanism(Factor):
             EnergyError: If its shape is not that of a prediction of the child.
         """
         prediction = called(self.decoder, {name: values[name] for name in self.parents}, self.known)
+        if not isinstance(prediction, Tensor):
+            raise EnergyError(
+                f"the decoder of {self.child!r} must give a tensor; got {type(prediction).__name__}."
+            )
         wanted = self._prediction_shape
         if wanted is None or not isinstance(self.cost, Cost) or _ends_with(prediction, wanted):
             return prediction
@@ -97,7 +107,9 @@ class Mechanism(Factor):
         """The cost of the child's value under the prediction."""
         if isinstance(self.cost, Cost):
             return self.cost(self._flat_prediction(values), flattened(values[self.child], self._shape))
-        return self.cost(self.predict(values), values[self.child])
+        term = self.cost(self.predict(values), values[self.child])
+        whole = isinstance(term, Tensor) and not term.is_floating_point() and not term.is_complex()
+        return term.to(values[self.child].dtype) if whole else term
 
     def fits(self, term: Tensor, batch: tuple[int, ...], values: Values) -> bool:
         """Whether a term has one number per row; a decoder may leave out some of the parents."""

@@ -13,6 +13,7 @@ from ebm_causal.energies.costs import PositiveScale, Temperature, total
 from ebm_causal.energies.factors import Factor, Values, flattened
 from ebm_causal.energies.scaling import Weight, one_weight, positive_weight, warmed
 from ebm_causal.energies.variables import Variable
+from ebm_causal.shapes import as_names
 
 
 class Regularizer(Factor):
@@ -49,6 +50,7 @@ class VectorRegularizer(Regularizer):
     def __init__(self, dim: int | tuple[int, ...], weight: Weight, variable: str) -> None:
         super().__init__()
         self.weight = PositiveScale(one_weight(weight))
+        (variable,) = as_names(variable)
         self.variable, self.name = variable, f"R({variable})"
         self._variable = Variable(dim)
 

@@ -1,5 +1,6 @@
 """Variables: what an energy is a function of."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -9,6 +10,9 @@ from torch.distributions import constraints
 from torch.distributions.constraints import Constraint
 
 from ebm_causal.errors import ArgumentError, EnergyError
+from ebm_causal.shapes import as_number, is_whole
+
+MOST_VALUES = 65_536  # that integers between two bounds may be to count as finite
 
 
 class FiniteSupport(Constraint):
@@ -35,16 +39,19 @@ def finite(values: Iterable[float]) -> FiniteSupport:
         values: The distinct values that each coordinate may take; counting measure.
 
     Raises:
-        ArgumentError: If there are fewer than two, or one stands there twice.
+        ArgumentError: If there are fewer than two, one stands there twice, or is no finite number.
 
     Example:
         >>> import ebm_causal as ec
         >>> ec.finite([-1, 1])
         finite([-1.0, 1.0])
     """
-    numbers = tuple(float(value) for value in values)
-    if len(numbers) < 2 or len(set(numbers)) < len(numbers):
-        raise ArgumentError(f"finite() takes at least two distinct values; got {list(numbers)}.")
+    several = list(values) if isinstance(values, Iterable) else [None]
+    numbers = tuple(number for number in map(as_number, several) if number is not None)
+    wrong = len(numbers) < len(several) or not all(map(math.isfinite, numbers))
+    if wrong or len(numbers) < 2 or len(set(numbers)) < len(numbers):
+        shown = list(numbers) if len(numbers) == len(several) else values
+        raise ArgumentError(f"finite() takes finite numbers, at least two distinct values; got {shown!r}.")
     return FiniteSupport(numbers)
 
 
@@ -54,10 +61,10 @@ class Variable:
 
     Args:
         dim: Its dimension; a tuple for images and sequences; None where the first data decide.
-        support: A torch constraint, or :func:`finite`. Real by default.
+        support: A torch constraint, or :func:`finite`. Real by default; integers between two bounds are finite.
 
     Raises:
-        ArgumentError: If a dimension is not positive.
+        ArgumentError: If a dimension is not a positive whole number, or the support is no constraint.
 
     Example:
         >>> import ebm_causal as ec
@@ -69,8 +76,22 @@ class Variable:
     support: Constraint = constraints.real
 
     def __post_init__(self) -> None:
-        if self.shape is not None and any(size < 1 for size in self.shape):
-            raise ArgumentError(f"a variable's dimension must be positive; got {self.dim}.")
+        for size in self.shape or ():
+            if not is_whole(size):
+                raise ArgumentError(
+                    f"a variable's dimension must be a whole number, or a tuple of them; got {self.dim!r}."
+                )
+            if size < 1:
+                raise ArgumentError(f"a variable's dimension must be positive; got {self.dim}.")
+        if not isinstance(self.support, Constraint):
+            raise ArgumentError(
+                f"a support must be a torch constraint, as constraints.positive, or ec.finite(values); got "
+                f"{self.support!r}."
+            )
+        bounds = _integer_bounds(self.support)
+        if bounds is not None and bounds[1] - bounds[0] < MOST_VALUES:
+            values = tuple(float(value) for value in range(bounds[0], bounds[1] + 1))
+            object.__setattr__(self, "support", FiniteSupport(values))
 
     @property
     def shape(self) -> tuple[int, ...] | None:
@@ -101,11 +122,24 @@ class Variable:
             )
 
     def refuse_endless(self, name: str) -> None:
-        """Refuse to integrate or search over infinitely many separate values, such as all counts.
+        """Refuse to integrate or search over infinitely many separate values, or coordinates that are tied.
 
         Raises:
             EnergyError: Naming the variable.
         """
+        base = getattr(self.support, "base_constraint", self.support)
+        if base.event_dim:
+            raise EnergyError(
+                f"the coordinates of {name!r} are tied by its support ({self.support}), over which nothing is "
+                "integrated or searched: put it into given, or compute it from a free real vector within the "
+                "energy, as by a softmax for a simplex (and state the index, not its one-hot vector)."
+            )
+        bounds = _integer_bounds(self.support)
+        if bounds is not None:
+            raise EnergyError(
+                f"{name!r} may be any of {bounds[1] - bounds[0] + 1} integers, too many to enumerate: put it into "
+                "given, or state those that matter, as in ec.Variable(1, ec.finite(range(100)))."
+            )
         if self.support.is_discrete and not isinstance(
             self.support, FiniteSupport | type(constraints.boolean)
         ):
@@ -131,3 +165,18 @@ class Variable:
             dim=self.dim if self.dim is not None else other.dim,
             support=other.support if self.is_real else self.support,
         )
+
+
+def _integer_bounds(support: Constraint) -> tuple[int, int] | None:
+    """The bounds of a support of all integers between two; None for any other."""
+    if not isinstance(support, constraints.integer_interval):
+        return None
+    return int(support.lower_bound), int(support.upper_bound)
+
+
+def is_true_somewhere(wrong: Tensor) -> bool:
+    """Whether any is true; False where numbers may not be looked at, as of meta tensors and under vmap."""
+    try:
+        return bool(wrong.any())
+    except RuntimeError:
+        return False

@@ -1,11 +1,13 @@
 """Variance, invariance, covariance: what keeps the embeddings of a batch from collapsing to a point."""
 
+import math
 from dataclasses import dataclass
 
 import pandas as pd
 from torch import Tensor, nn
 
 from ebm_causal.errors import ArgumentError
+from ebm_causal.shapes import as_number
 
 FLOOR = 1e-4  # added to variances before their root, whose slope at zero would be infinite
 
@@ -83,10 +85,10 @@ class VICRegRegularizer(nn.Module):
     ) -> None:
         super().__init__()
         for name, weight in (("invariance", invariance), ("variance", variance), ("covariance", covariance)):
-            if not weight >= 0:
-                raise ArgumentError(f"the weight of the {name} must not be negative; got {weight}.")
-        if not target > 0:
-            raise ArgumentError(f"the target is a standard deviation and must be positive; got {target}.")
+            if not 0 <= _number(weight) < math.inf:
+                raise ArgumentError(f"the weight of the {name} must not be negative; got {weight!r}.")
+        if not 0 < _number(target) < math.inf:
+            raise ArgumentError(f"the target is a standard deviation and must be positive; got {target!r}.")
         self.weights, self.target = (invariance, variance, covariance), target
 
     def forward(self, first: Tensor, second: Tensor | None = None) -> Tensor:
@@ -97,6 +99,10 @@ class VICRegRegularizer(nn.Module):
         """The parts of the loss."""
         batches = [first] if second is None else [first, second]
         for batch in batches:
+            if not isinstance(batch, Tensor) or not batch.is_floating_point():
+                raise ArgumentError(f"embeddings must be floating tensors; got {type(batch).__name__}.")
+            if not bool(batch.isfinite().all()):
+                raise ArgumentError("embeddings must be finite; some are NaN or infinite.")
             if batch.ndim != 2 or len(batch) < 2 or batch.shape != first.shape:
                 raise ArgumentError(
                     "embeddings must be [rows, dim], at least two rows, the same of both; got "
@@ -111,6 +117,11 @@ class VICRegRegularizer(nn.Module):
 
     def _lack_of_variance(self, batch: Tensor) -> Tensor:
         return (self.target - (batch.var(0) + FLOOR).sqrt()).relu().mean()
+
+
+def _number(weight: object) -> float:
+    number = as_number(weight)
+    return math.nan if number is None else number
 
 
 def _covariance(batch: Tensor) -> Tensor:

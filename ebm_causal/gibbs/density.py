@@ -11,7 +11,7 @@ from pyro.distributions.torch_distribution import TorchDistributionMixin
 from torch import Tensor
 from torch.distributions import constraints
 
-from ebm_causal.energies import Energy, LinearGaussianEnergy, Temperature
+from ebm_causal.energies import Energy, LinearGaussianEnergy, Temperature, as_energy
 from ebm_causal.errors import EnergyError
 from ebm_causal.gibbs.estimates import Estimate
 from ebm_causal.gibbs.integrating import integrate
@@ -19,7 +19,7 @@ from ebm_causal.gibbs.restriction import latents_left, restrict
 from ebm_causal.gibbs.scores import score_in
 from ebm_causal.gibbs.temperatures import Betas, restrict_at
 from ebm_causal.sampling import Lattice, adapt_lattice
-from ebm_causal.shapes import as_names, refuse_non_finite
+from ebm_causal.shapes import as_names, by_name, check_count, refuse_non_finite
 
 
 class GibbsDensity(TorchDistribution):
@@ -65,8 +65,13 @@ class GibbsDensity(TorchDistribution):
         *,
         with_normalizer: bool = False,
     ) -> None:
-        held = dict(given or {})
-        self.over, self.latents = as_names(over), latents_left(energy, as_names(over), held)
+        energy, self.over = as_energy(energy), as_names(over)
+        held = by_name(
+            {} if given is None else given, [name for name in energy.variables if name not in self.over]
+        )
+        if not self.over:
+            raise EnergyError("a density is over at least one variable; over names none.")
+        self.latents = latents_left(energy, self.over, held)
         self._joint, shape = restrict_at(energy, (*self.over, *self.latents), held, beta)
         self.energy, self.beta, self.with_normalizer = self._joint.energy, self._joint.beta, with_normalizer
         rows = shape or (self._joint.rows,)
@@ -125,7 +130,7 @@ class GibbsDensity(TorchDistribution):
         if wrt is not None:
             return score_in(self, value, wrt)
         with torch.enable_grad():
-            batch = torch.broadcast_shapes(value.shape[:-1], self.batch_shape)
+            batch = torch.broadcast_shapes(self._checked(value).shape[:-1], self.batch_shape)
             point = value.detach().expand(*batch, self._width).clone().requires_grad_()
             (gradient,) = torch.autograd.grad(self.log_weight(point).sum(), point)
         return gradient
@@ -136,6 +141,8 @@ class GibbsDensity(TorchDistribution):
 
     def sample(self, sample_shape: Any = ()) -> Tensor:
         """Independent draws, exact or from a lattice; latents drawn along are dropped. Pyro's seed governs them."""
+        for size in sample_shape if isinstance(sample_shape, Iterable) else (sample_shape,):
+            check_count("each size of a sample", size, least=0)
         draws = math.prod(sample_shape)
         generator = torch.Generator().manual_seed(int(torch.randint(2**62, ())))
         with torch.no_grad():
@@ -158,7 +165,7 @@ class GibbsDensity(TorchDistribution):
 
     def log_weight(self, value: Tensor) -> Tensor:
         """The unnormalized log density, whatever ``log_prob`` includes."""
-        batch = torch.broadcast_shapes(value.shape[:-1], self.batch_shape)
+        batch = torch.broadcast_shapes(self._checked(value).shape[:-1], self.batch_shape)
         flat = value.expand(*batch, self._width).reshape(-1, self._width)
         refuse_non_finite(self.over[0], flat)
         beta = self._beta_over(batch)
@@ -168,6 +175,21 @@ class GibbsDensity(TorchDistribution):
             return -self.energy.reduced(values, beta).expand(len(flat)).reshape(batch)
         within = replace(restrict(self.energy, self.latents, values, 1.0), beta=beta)
         return integrate(within).value.reshape(batch)
+
+    def _checked(self, value: Tensor) -> Tensor:
+        """A value as it is, or a refusal.
+
+        Raises:
+            EnergyError: If it is not of real numbers, or not one for each density.
+        """
+        if not isinstance(value, Tensor) or not value.is_floating_point():
+            raise EnergyError(f"a value of {list(self.over)} must be a floating tensor; got {value!r}.")
+        pairs = zip(reversed(value.shape[:-1]), reversed(self.batch_shape), strict=False)
+        fits = all(mine == theirs or 1 in (mine, theirs) for mine, theirs in pairs)
+        if value.ndim == 0 or value.shape[-1] not in (1, self._width) or not fits:
+            wanted = ", ".join(map(str, ("...", *self.batch_shape, self._width)))
+            raise EnergyError(f"a value of {list(self.over)} must be [{wanted}]; got {list(value.shape)}.")
+        return value
 
     def _beta_over(self, batch: torch.Size) -> Temperature:
         if not isinstance(self.beta, Tensor):

@@ -14,10 +14,11 @@ from ebm_causal.errors import ArgumentError, EnergyError
 from ebm_causal.gibbs.annealed import annealed_log_integral
 from ebm_causal.gibbs.estimates import Estimate
 from ebm_causal.gibbs.importance import laplace_log_integral, prior_log_integral, proposed_log_integral
-from ebm_causal.gibbs.judging import judged, judged_finite
+from ebm_causal.gibbs.judging import judged, judged_finite, refuse_part_nan
 from ebm_causal.gibbs.quadrature import LogIntegral, lattice_log_integral
 from ebm_causal.gibbs.restriction import MOST_STATES, Restriction
 from ebm_causal.gibbs.states import count_states, hold, states_of
+from ebm_causal.shapes import check_callable, check_choice, check_count, check_seed
 
 Method = Literal["auto", "exact", "lattice", "laplace", "importance", "annealed"]
 Report = Callable[[float, str], None]
@@ -56,6 +57,7 @@ def integrate(restriction: Restriction, effort: Effort | None = None) -> Estimat
     """
     effort = effort or Effort()
     _check(effort)
+    refuse_part_nan(restriction)
     exact = _exactly(restriction) if effort.method in ("auto", "exact") else None
     if exact is not None:
         judged_finite(exact.value, restriction)
@@ -110,12 +112,16 @@ def _over_states(restriction: Restriction, states: int, effort: Effort) -> tuple
 
 
 def _check(effort: Effort) -> None:
-    if effort.method not in get_args(Method):
-        raise ArgumentError(f"method must be one of {list(get_args(Method))}; got {effort.method!r}.")
-    if effort.draws is not None and effort.draws < 64:
-        raise ArgumentError(f"draws must be at least 64; got {effort.draws}.")
+    check_choice("method", effort.method, get_args(Method))
+    check_seed(effort.seed)
+    if effort.draws is not None:
+        check_count("draws", effort.draws, least=64)
+    if effort.progress is not None:
+        check_callable("progress", effort.progress)
     if effort.proposal is not None and effort.method != "importance":
         raise ArgumentError(f"a proposal serves method='importance'; got method={effort.method!r}.")
+    if effort.proposal is not None and not isinstance(effort.proposal, TorchDistributionMixin):
+        raise ArgumentError(f"a proposal must be a Pyro distribution; got {effort.proposal!r}.")
 
 
 def _methods(restriction: Restriction, method: Method) -> list[str]:
@@ -207,5 +213,6 @@ def _exactly(restriction: Restriction) -> Estimate | None:
         value = -beta * energy.free_energy(given["y"], given.get("x"), beta)
     else:
         value = energy.log_partition(beta)
-    value = value.expand(restriction.rows)
+    parameters = torch.stack([p.detach().isfinite().all() for p in energy.parameters()]).all()
+    value = torch.where(parameters, value, torch.nan).expand(restriction.rows)
     return Estimate(value=value, standard_error=torch.zeros_like(value), method="exact")

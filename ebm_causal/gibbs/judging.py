@@ -2,13 +2,16 @@
 
 import warnings
 
+import torch
 from torch import Tensor
 
-from ebm_causal.errors import ConvergenceError
+from ebm_causal.errors import ConvergenceError, EnergyError
 from ebm_causal.gibbs.estimates import level_of_caller
 from ebm_causal.gibbs.quadrature import LogIntegral
 from ebm_causal.gibbs.restriction import Restriction
+from ebm_causal.gibbs.starting import draw_starts
 
+PROBES, PROBED = 32, 16  # places, and rows, at which an energy is looked at before it is integrated
 NAMES = {
     "lattice": "a lattice",
     "laplace": "fits at the modes",
@@ -66,3 +69,25 @@ def judged_finite(value: Tensor, restriction: Restriction) -> None:
             f"the integral over {list(restriction.over)} is not finite in rows {bad[:5]}: the energy is infinite or "
             "NaN wherever it was evaluated there, its parameters are not finite, or it does not grow at infinity."
         )
+
+
+def refuse_part_nan(restriction: Restriction) -> None:
+    """Refuse an energy that is NaN at some places and a number at others: an integral over the latter is another's.
+
+    Raises:
+        EnergyError: With one of the places.
+    """
+    rows = torch.arange(min(PROBED, restriction.rows), device=restriction.like.device)
+    some = restriction.select(rows)
+    with torch.no_grad():
+        starts = draw_starts(some, PROBES, torch.Generator().manual_seed(0))
+        points = some.to_support(starts[:, None].expand(-1, some.rows, -1))[0]
+        lost = some.at(points).isnan()
+    if bool(lost.all()) or not bool(lost.any()):
+        return
+    place, row = lost.nonzero()[0].tolist()
+    where = [round(value, 6) for value in points[place, row].tolist()[:5]]
+    raise EnergyError(
+        f"the energy is NaN at some values of {list(restriction.over)}, as at {where} in row {row}: state the support "
+        "of the variable, as ec.Variable(1, constraints.positive), or make the energy infinite there."
+    )

@@ -14,6 +14,7 @@ from ebm_causal.gibbs.minima import LocalMinima, Minimum, known
 from ebm_causal.gibbs.restriction import Restriction, restrict
 from ebm_causal.gibbs.searching import Found, search
 from ebm_causal.sampling import check_schedule
+from ebm_causal.shapes import check_callable, check_choice, check_count, check_seed
 
 MinimizeMethod = Literal[
     "auto", "newton", "lbfgs", "gradient", "enumeration", "coordinate", "annealing", "cmaes"
@@ -81,10 +82,11 @@ def minimize(
         LeCun et al. (2006), A tutorial on energy-based learning, section 1.1.
     """
     restriction = restrict(energy, over, given, 1.0)
-    for name, count in (("starts", starts), ("modes", modes)):
-        if count < 1:
-            raise ArgumentError(f"{name} must be at least 1; got {count}.")
-    generator = torch.Generator().manual_seed(seed)
+    check_count("starts", starts)
+    check_count("modes", modes)
+    if progress is not None:
+        check_callable("progress", progress)
+    generator = torch.Generator().manual_seed(check_seed(seed))
     chosen, betas = _check_method(restriction, method), _check_schedule(method, schedule)
     found, how = search(restriction, chosen, starts, generator, most=modes, schedule=betas, report=progress)
     return _result(restriction, found, how, modes)
@@ -150,8 +152,7 @@ def _result(restriction: Restriction, found: Found, how: str, modes: int) -> Min
 
 
 def _check_method(restriction: Restriction, method: str) -> str:
-    if method not in get_args(MinimizeMethod):
-        raise ArgumentError(f"method must be one of {list(get_args(MinimizeMethod))}; got {method!r}.")
+    check_choice("method", method, get_args(MinimizeMethod))
     if method == "enumeration" and not restriction.finite:
         raise ArgumentError(
             f"method='enumeration' serves finite variables, and {list(restriction.over)} have others: use 'auto'."

@@ -21,7 +21,7 @@ def single_or_schedule(beta: Betas) -> float | Tensor:
     """
     if isinstance(beta, Sequence) or (isinstance(beta, (Tensor, np.ndarray)) and beta.ndim > 0):
         return check_schedule(beta)
-    return check_beta(float(beta))
+    return check_beta(beta)
 
 
 def at_each(beta: float | Tensor) -> list[float]:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ebm_causal.errors import ArgumentError, ConvergenceError
-from ebm_causal.shapes import as_tensor
+from ebm_causal.shapes import as_number, as_tensor
 
 HALVINGS = 100
 
@@ -84,10 +84,11 @@ def next_beta(
         Jasra, Stephens, Doucet and Tsagaris (2011), Inference for Lévy-driven stochastic volatility models
         via adaptive sequential Monte Carlo.
     """
-    if not 0 < share < 1:
-        raise ArgumentError(f"share of the effective sample size must lie between 0 and 1; got {share}.")
-    if not 0 <= end < math.inf:
-        raise ArgumentError(f"end is an inverse temperature and must not be negative; got {end}.")
+    kept, last = as_number(share), as_number(end)
+    if kept is None or not 0 < kept < 1:
+        raise ArgumentError(f"share of the effective sample size must lie between 0 and 1; got {share!r}.")
+    if last is None or not 0 <= last < math.inf:
+        raise ArgumentError(f"end is an inverse temperature and must not be negative; got {end!r}.")
     energy = _draws("energies", energies)
     weights = None if log_weights is None else _draws("log_weights", log_weights)
     if weights is not None and weights.shape != energy.shape:

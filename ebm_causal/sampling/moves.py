@@ -13,7 +13,7 @@ LEAPS = 16
 SPREAD_OF_STEPS = 4.0  # step sizes reach down to exp(-4) of the largest, for densities of many scales
 MOST_CHANGED = 3  # coordinates that a move along a difference changes at most
 JITTER = 0.05
-KERNELS = 16
+KERNELS = 8
 WIDTHS = (0.03, 0.1, 0.3)  # of kernels, in standard deviations
 
 
@@ -43,10 +43,11 @@ def move_along_gradient(
     stride = step * pace.scale
     (here, gradient), end = path.slope(like, share), momentum
     proposal = here
+    half = 0.5 * stride
     for _ in range(int(torch.randint(1, LEAPS + 1, (1,), generator=generator))):
-        end = end - 0.5 * stride * gradient
+        end = end - half * gradient
         proposal, gradient = path.slope(proposal.points + stride * end, share)
-        end = end - 0.5 * stride * gradient
+        end = end.addcmul_(half, gradient, value=-1.0)
     kinetic = 0.5 * ((end * end).sum(-1) - (momentum * momentum).sum(-1))
     log_ratio = here.at(share) - proposal.at(share) - kinetic
     finite = log_ratio.isfinite() & gradient.isfinite().all(-1)
@@ -119,8 +120,8 @@ def _some(among: Tensor, generator: torch.Generator) -> Tensor:
 
 def _log_kernels(values: Tensor, centers: Tensor, width: Tensor) -> Tensor:
     """The log density of a sum of kernels up to a constant, summed over coordinates."""
-    distance = (values[:, None] - centers) / width
-    return (-0.5 * distance * distance).logsumexp(1).sum(-1)
+    distance = (values / width)[:, None] - centers / width
+    return distance.square_().mul_(-0.5).logsumexp(1).sum(-1)
 
 
 def move_among_values(

@@ -1,7 +1,7 @@
 r"""The path along which a population is annealed: from a law that can be drawn from to a target that cannot."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import torch
@@ -58,11 +58,13 @@ class Path:
     energy: RowEnergy
     scale: Tensor
     choices: tuple[Tensor | None, ...]
+    continuous: Tensor = field(init=False)  # as ones and zeros, [dim]
+    precision: Tensor = field(init=False)  # of the base, zero where finite, [dim]
 
-    @property
-    def continuous(self) -> Tensor:
-        """Which coordinates are continuous, as ones and zeros, ``[dim]``."""
-        return self.scale.new_tensor([float(values is None) for values in self.choices])
+    def __post_init__(self) -> None:
+        mask = self.scale.new_tensor([float(values is None) for values in self.choices])
+        object.__setattr__(self, "continuous", mask)
+        object.__setattr__(self, "precision", mask / self.scale**2)
 
     @property
     def log_volume(self) -> float:
@@ -92,12 +94,14 @@ class Path:
             points = points.detach().requires_grad_()
             target = self.energy(points)
             (gradient,) = torch.autograd.grad(target.sum(), points)
-        points, mask = points.detach(), self.continuous
-        whole = mask * (share[:, None] * gradient + (1 - share[:, None]) * points / self.scale**2)
-        return Population(points, walled(target.detach()), self._base(points)), whole
+        points, toward = points.detach(), share[:, None]
+        pull = points * self.precision
+        base = 0.5 * (points * pull).sum(-1)
+        whole = pull.mul_(1 - toward).addcmul_(gradient, toward * self.continuous)
+        return Population(points, walled(target.detach()), base), whole
 
     def _base(self, points: Tensor) -> Tensor:
-        return 0.5 * (self.continuous * (points / self.scale) ** 2).sum(-1)
+        return 0.5 * ((points * points) @ self.precision)
 
 
 def walled(energies: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ebm_causal.errors import ArgumentError
-from ebm_causal.shapes import as_tensor, check_beta
+from ebm_causal.shapes import as_tensor, check_beta, check_count
 
 
 def constant_schedule(beta: float, count: int) -> Tensor:
@@ -190,11 +190,7 @@ def check_schedule(betas: object) -> Tensor:
 
 
 def _count(count: int) -> int:
-    if count < 2:
-        raise ArgumentError(
-            f"count is the number of inverse temperatures and must be at least 2; got {count}."
-        )
-    return count
+    return check_count("count, the number of inverse temperatures,", count, least=2)
 
 
 def _share(count: int) -> Tensor:
