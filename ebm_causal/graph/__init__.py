@@ -1,7 +1,8 @@
 """Causal graphs: what causes what, which of it is hidden, and whether the data can answer a question."""
 
 from ebm_causal.graph.checks import Check, Refutation
-from ebm_causal.graph.dowhy import check_identification, from_dowhy, refute, to_dowhy
+from ebm_causal.graph.dowhy import check_identification, refute
+from ebm_causal.graph.dowhy_graphs import from_dowhy, to_dowhy
 from ebm_causal.graph.estimands import Estimand, Expression
 from ebm_causal.graph.graphs import CausalGraph
 from ebm_causal.graph.identification import identify, is_back_door_set

@@ -1,4 +1,4 @@
-"""The only door to DoWhy: its graphs, a second opinion on identification, and refutation tests.
+"""The only door to DoWhy: a second opinion on identification, and refutation tests.
 
 DoWhy sees copies with plain column names, never a latent, and a random state instead of a seed (with an
 int it would draw the same sample in every simulation). Its messages are silenced here and nowhere else.
@@ -15,11 +15,10 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from ebm_causal.errors import ArgumentError, ConvergenceError, GraphError, TableError
+from ebm_causal.errors import ArgumentError, ConvergenceError, TableError
 from ebm_causal.graph.checks import CLAIMS, Check, Refutation, refutation
 from ebm_causal.graph.graphs import CausalGraph
 from ebm_causal.graph.identification import identify
-from ebm_causal.graph.notation import is_latent
 
 FEWEST_SIMULATIONS = 39
 """With fewer, a two-sided p value of 2 / (simulations + 1) could never reach .05."""
@@ -66,57 +65,6 @@ def check_identification(graph: CausalGraph, treatment: str, outcome: str) -> Ch
         else "nothing needs adjustment"
     )
     return Check(by=by, agrees=theirs in ours, text=what)
-
-
-def to_dowhy(graph: CausalGraph) -> nx.DiGraph:
-    """The graph as DoWhy's ``CausalModel(data, ..., graph=)`` takes it, latents marked ``observed="no"``.
-
-    DoWhy counts every column of the data as observed, whatever the graph says: leave latents out of them.
-
-    Args:
-        graph: The graph.
-
-    Returns:
-        A networkx graph, to be handed on as it is.
-
-    Examples:
-        >>> import ebm_causal as ec
-        >>> from ebm_causal.graph import to_dowhy
-        >>> to_dowhy(ec.CausalGraph(["x <- z -> y"], ["z"])).nodes["z"]
-        {'observed': 'no'}
-    """
-    found: nx.DiGraph = nx.DiGraph()
-    found.add_nodes_from(
-        (name, {"observed": "no" if name in graph.latents else "yes"}) for name in graph.nodes
-    )
-    found.add_edges_from(graph.edges)
-    return found
-
-
-def from_dowhy(model: Any) -> CausalGraph:
-    """Read a graph of DoWhy.
-
-    Args:
-        model: A ``CausalModel``, the ``CausalGraph`` in it, a model of ``dowhy.gcm``, or a networkx graph whose
-            nodes say ``observed="yes"`` or ``"no"``.
-
-    Returns:
-        The graph, with the nodes that are not observed as latents.
-
-    Raises:
-        GraphError: If this is none of DoWhy's graphs, or not acyclic.
-    """
-    found = model
-    for attribute in ("_graph", "_graph", "graph"):
-        inner = getattr(found, attribute, None)
-        if not isinstance(found, nx.Graph) and inner is not None:
-            found = inner
-    if not isinstance(found, nx.DiGraph):
-        raise GraphError(
-            f"a graph of DoWhy is a CausalModel, a gcm model or a networkx DiGraph; got {type(model).__name__}."
-        )
-    latents = [name for name, values in found.nodes(data=True) if is_latent(values)]
-    return CausalGraph(list(found.edges), latents, nodes=list(found.nodes))
 
 
 def refute(
@@ -166,30 +114,74 @@ def refute(
     if unknown or isinstance(tests, str):
         raise ArgumentError(f"tests must be a list of {', '.join(map(repr, TESTS))}; got {tests!r}.")
     data = _plain(frame, (treatment, outcome, *adjustment))
-    found, done = [], 0
+    effects: list[float] = []
     with _quiet(), _numpy_state():
-        estimate, simulate = prepare(data)
-        for name in tests:
-            random_state = np.random.RandomState([seed, TESTS.index(name)])
-            effects = np.empty(simulations)
-            for place in range(simulations):
-                effects[place] = _finite(simulate[name](random_state))
-                done += 1
-                if progress is not None:
-                    progress(done, len(tests) * simulations)
-            found.append(refutation(CLAIMS[TESTS.index(name)], _finite(estimate), effects))
-    return tuple(found)
+        estimate, simulate = _prepared(data)
+        for name, random_state in _states(tests, simulations, seed):
+            effects.append(_finite(simulate[name](random_state)))
+            if progress is not None:
+                progress(len(effects), len(tests) * simulations)
+    draws = np.asarray(effects).reshape(len(tests), simulations)
+    claims = [CLAIMS[TESTS.index(name)] for name in tests]
+    return tuple(refutation(claim, _finite(estimate), own) for claim, own in zip(claims, draws, strict=True))
 
 
-def prepare(data: pd.DataFrame) -> tuple[float | None, dict[str, Simulate]]:
+def _states(tests: Sequence[str], simulations: int, seed: int) -> Iterator[tuple[str, np.random.RandomState]]:
+    """The test of each simulation, with the random state that all simulations of a test go on with."""
+    for name in tests:
+        random_state = np.random.RandomState([seed, TESTS.index(name)])
+        for _ in range(simulations):
+            yield name, random_state
+
+
+def _prepared(data: pd.DataFrame) -> tuple[float | None, dict[str, Simulate]]:
     """The estimate, and for each test a function that makes one simulation.
 
     One simulation a call, because DoWhy hands back only their mean, and a one-sided p value.
     """
     from dowhy import causal_refuters as refuters
+    from dowhy.causal_refuters.placebo_treatment_refuter import PlaceboType
+
+    estimand, effect = _dowhys_effect(data)
+    treatment = [data.columns[0]]
+
+    def one(refuter: Callable[..., Any], *names: Any, **options: Any) -> Callable[..., float | None]:
+        def simulate(random_state: np.random.RandomState) -> float | None:
+            drawn = {"num_simulations": 1, "random_state": random_state}
+            return refuter(data.copy(), estimand, effect, *names, **drawn, **options).new_effect
+
+        return simulate
+
+    made, noise = _made_outcome(data)
+
+    def dummy(random_state: np.random.RandomState) -> float | None:
+        np.random.seed(random_state.randint(2**31))  # noqa: NPY002 -- it takes no random state
+        found = refuters.refute_dummy_outcome(
+            data.assign(**{data.columns[1]: made}),
+            estimand,
+            effect,
+            treatment,
+            data.columns[1],
+            required_variables=True,
+            transformation_list=[("noise", {"std_dev": noise})],
+            num_simulations=1,
+        )
+        return found[0].new_effect
+
+    simulate = (
+        one(refuters.refute_placebo_treatment, treatment, placebo_type=PlaceboType.PERMUTE),
+        one(refuters.refute_random_common_cause),
+        one(refuters.refute_data_subset, subset_fraction=0.8),
+        one(refuters.refute_bootstrap, noise=0.0),
+        dummy,
+    )
+    return effect.value, dict(zip(TESTS, simulate, strict=True))
+
+
+def _dowhys_effect(data: pd.DataFrame) -> tuple[Any, Any]:
+    """DoWhy's estimand, and its estimate by least squares."""
     from dowhy.causal_estimators.linear_regression_estimator import LinearRegressionEstimator
     from dowhy.causal_identifier.identified_estimand import IdentifiedEstimand
-    from dowhy.causal_refuters.placebo_treatment_refuter import PlaceboType
 
     treatment, outcome, *adjustment = data.columns
     estimand = IdentifiedEstimand(
@@ -201,40 +193,7 @@ def prepare(data: pd.DataFrame) -> tuple[float | None, dict[str, Simulate]]:
         identifier_method="backdoor",
     )
     fitted = LinearRegressionEstimator(estimand).fit(data)
-    effect = fitted.estimate_effect(data, treatment_value=1, control_value=0)
-    made, noise = _made_outcome(data)
-
-    def one(refuter: Callable[..., Any], *names: Any, **options: Any) -> Any:
-        return refuter(data.copy(), estimand, effect, *names, num_simulations=1, **options)
-
-    def placebo(random_state: np.random.RandomState) -> float | None:
-        kind = {"placebo_type": PlaceboType.PERMUTE, "random_state": random_state}
-        return one(refuters.refute_placebo_treatment, [treatment], **kind).new_effect
-
-    def common_cause(random_state: np.random.RandomState) -> float | None:
-        return one(refuters.refute_random_common_cause, random_state=random_state).new_effect
-
-    def subset(random_state: np.random.RandomState) -> float | None:
-        return one(refuters.refute_data_subset, subset_fraction=0.8, random_state=random_state).new_effect
-
-    def bootstrap(random_state: np.random.RandomState) -> float | None:
-        return one(refuters.refute_bootstrap, noise=0.0, random_state=random_state).new_effect
-
-    def dummy(random_state: np.random.RandomState) -> float | None:
-        np.random.seed(random_state.randint(2**31))  # noqa: NPY002 -- it takes no random state
-        found = refuters.refute_dummy_outcome(
-            data.assign(**{outcome: made}),
-            estimand,
-            effect,
-            [treatment],
-            outcome,
-            required_variables=True,
-            transformation_list=[("noise", {"std_dev": noise})],
-            num_simulations=1,
-        )
-        return found[0].new_effect
-
-    return effect.value, dict(zip(TESTS, (placebo, common_cause, subset, bootstrap, dummy), strict=True))
+    return estimand, fitted.estimate_effect(data, treatment_value=1, control_value=0)
 
 
 def _made_outcome(data: pd.DataFrame) -> tuple[Float[np.ndarray, " rows"], float]:

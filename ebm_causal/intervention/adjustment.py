@@ -15,9 +15,9 @@ from ebm_causal.intervention.estimators import Method, by_both, by_standardizati
 from ebm_causal.intervention.front_door import by_front_door
 from ebm_causal.intervention.instruments import by_instrument
 from ebm_causal.intervention.options import ROBUST, Bootstrap, Options, check_options
+from ebm_causal.intervention.regression_errors import clustered_error, resampled_slope, robust_error
 from ebm_causal.intervention.regressions import regress
 from ebm_causal.intervention.samples import sample_of
-from ebm_causal.intervention.slopes import clustered_error, resampled_slope, robust_error
 
 MEANS: dict[str, Method] = {
     "weighting": by_weighting,

@@ -197,3 +197,28 @@ def test_graphs_go_to_dowhy_and_come_back():
         assert from_dowhy(gcm.StructuralCausalModel(nx.DiGraph([("w", "x")]))) == CausalGraph(["w -> x"])
     with pytest.raises(GraphError, match="a graph of DoWhy is a CausalModel, .* got str"):
         from_dowhy("x -> y")
+
+
+def test_where_dowhy_answers_otherwise_is_as_documented():
+    from dowhy.causal_identifier.auto_identifier import EstimandType, identify_effect_auto
+    from dowhy.causal_identifier.id_identifier import identify_effect_id
+
+    def theirs(*edges):
+        graph = CausalGraph(edges)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return identify_effect_auto(
+                to_dowhy(graph), ["x"], ["y"], list(graph.observed), EstimandType.NONPARAMETRIC_ATE
+            )
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        bow = identify_effect_id(to_dowhy(CausalGraph(["x -> y", "x <-> y"])), ["x"], ["y"])
+    assert "P(U(x, y))" in str(bow)
+    wide, given = ("x -> m -> y", "m <- c -> y", "x <-> y"), ("z -> x -> y", "z <- c -> y", "x <-> y")
+    napkin = ("w -> r -> x -> y", "w <-> x", "w <-> y")
+    assert identify(CausalGraph(wide), "x", "y").mediators == ("m", "c")
+    assert theirs(*wide).estimands["frontdoor"] is None
+    assert identify(CausalGraph(given), "x", "y").instruments == (("z", ("c",)),)
+    assert theirs(*given).estimands["iv"] is None
+    assert theirs(*napkin).instrumental_variables == ["U(w, x)"]

@@ -6,7 +6,7 @@ from scipy.special import expit
 from ebm_causal.data import CausalTable, load_dataset, village_world
 from ebm_causal.errors import ArgumentError, ConvergenceError, OverlapError, TableError
 from ebm_causal.intervention import adjust, propensity
-from ebm_causal.intervention.slopes import leverages
+from ebm_causal.intervention.regression_errors import leverages
 
 ARMS = ("weighting", "standardization", "doubly_robust")
 

@@ -69,15 +69,12 @@ class ResampledSlope:
     """The slope on the treatment of a resample: a covariate of many levels is taken out by means.
 
     Attributes:
-        columns: The covariates written out, scaled, without the one that is absorbed.
-        treatment: The treatment.
-        outcome: The outcome.
+        values: The covariates written out and scaled, then the treatment and the outcome, centered. Where
+            nothing is absorbed, an intercept stands in front.
         absorbed: The covariate that is taken out by means, if there is one.
     """
 
-    columns: Float[np.ndarray, "rows columns"]
-    treatment: Float[np.ndarray, " rows"]
-    outcome: Float[np.ndarray, " rows"]
+    values: Float[np.ndarray, "rows columns"]
     absorbed: Factor | None
 
     def __call__(self, counts: Float[np.ndarray, " rows"]) -> float:
@@ -86,11 +83,7 @@ class ResampledSlope:
         Raises:
             ConvergenceError: If the covariates of the resample leave nothing of the treatment.
         """
-        kept = np.flatnonzero(counts)
-        values = np.column_stack([self.columns, self.treatment, self.outcome])[kept]
-        counts = counts[kept]
-        codes = np.zeros(len(kept), dtype=np.int64) if self.absorbed is None else self.absorbed.codes[kept]
-        products = _products_within(values, counts, codes)
+        products = _products(self.values, counts, self.absorbed)
         covariates, both = products[:-2, :-2], products[:-2, -2:]
         left = products[-2:, -2:] - both.T @ np.linalg.lstsq(covariates, both, rcond=1e-11)[0]
         if left[0, 0] < 1e-10 * max(products[-2, -2], 1e-300):
@@ -98,14 +91,16 @@ class ResampledSlope:
         return float(left[0, 1] / left[0, 0])
 
 
-def _products_within(
-    values: Float[np.ndarray, "rows columns"], counts: Float[np.ndarray, " rows"], codes: np.ndarray
+def _products(
+    values: Float[np.ndarray, "rows columns"], counts: Float[np.ndarray, " rows"], absorbed: Factor | None
 ) -> Float[np.ndarray, "columns columns"]:
-    """Sums of products of deviations from the mean of each level."""
-    size = np.bincount(codes, weights=counts)
-    sums = np.stack([np.bincount(codes, weights=counts * column) for column in values.T], axis=1)
+    """Sums of products of columns, of their deviations from the mean of each level where one is absorbed."""
+    if absorbed is None:
+        return values.T @ (values * counts[:, None])
+    size = np.bincount(absorbed.codes, weights=counts)
+    sums = np.stack([np.bincount(absorbed.codes, weights=counts * column) for column in values.T], axis=1)
     means = sums / np.where(size > 0, size, 1.0)[:, None]
-    deviations = values - means[codes]
+    deviations = values - means[absorbed.codes]
     return deviations.T @ (deviations * counts[:, None])
 
 
@@ -113,6 +108,7 @@ def resampled_slope(treatment: np.ndarray, outcome: np.ndarray, design: Design) 
     """Make ready what a resample of a regression needs."""
     absorbed = design.absorbed
     rest = design if absorbed is None else design.without(absorbed.source)
-    columns = rest.matrix()
-    columns = (columns - columns.mean(axis=0)) / columns.std(axis=0)
-    return ResampledSlope(columns=columns, treatment=treatment, outcome=outcome, absorbed=absorbed)
+    columns = np.column_stack([rest.matrix(), treatment, outcome])
+    columns = (columns - columns.mean(axis=0)) / np.append(columns[:, :-2].std(axis=0), [1.0, 1.0])
+    intercept = [] if absorbed is not None else [np.ones(len(treatment))]
+    return ResampledSlope(values=np.column_stack([*intercept, columns]), absorbed=absorbed)
