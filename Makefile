@@ -6,11 +6,15 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c c
 
 WORKERS ?= 2
 
+# Peers to be compared with live in an environment of their own, outside the tree.
+BENCH_ENV ?= ../bench-env
+PEERS := numpyro blackjax torchebm PySensemakr uncertainties curvlinops-for-pytorch
+
 export OMP_NUM_THREADS ?= 1
 export MPLBACKEND ?= Agg
 
 .DEFAULT_GOAL := help
-.PHONY: help report test test-all lint format bench docs clean
+.PHONY: help report test test-all lint format bench bench-env docs clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1  /p' Makefile | awk '{name = $$1; $$1 = ""; printf "  %-10s%s\n", name, $$0}'
@@ -35,8 +39,12 @@ format: $(VENV)/.checks ## Put the code in order
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/.checks ## Measure speed and memory
-	@for file in tests/benchmarks/bench_*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+bench: $(VENV)/.checks ## Measure speed and memory, beside the peers in BENCH_ENV where they are
+	@export EBM_CAUSAL_PEERS="$${EBM_CAUSAL_PEERS-$(abspath $(BENCH_ENV))/bin/python}"; for file in tests/benchmarks/bench_*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
+bench-env: ## Install the peers that `make bench` compares with
+	$(PYTHON) -m venv $(BENCH_ENV)
+	$(BENCH_ENV)/bin/python -m pip install --quiet --disable-pip-version-check $(PEERS)
 
 docs: $(VENV)/.docs ## Build the documentation in build/docs
 	$(BIN)/python -m sphinx -W --keep-going -b html docs build/docs

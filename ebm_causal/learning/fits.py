@@ -44,7 +44,7 @@ class FitDiagnostics:
     converged: bool
     text: str
     warnings: tuple[str, ...]
-    history: tuple[float, ...]
+    history: tuple[float, ...] = field(repr=False)
     evaluations: int
     chains: Mapping[str, np.ndarray] = field(default_factory=dict)
 
