@@ -149,7 +149,9 @@ def _gap(
     """How far slopes to both sides are from the derivative, what rounding explains, and the slopes' size."""
     (points, direction, step), (value, jacobian) = way, found
     with torch.no_grad():
-        after, before = function(torch.stack([points + step * direction, points - step * direction])).unbind(0)
+        after, before = function(torch.stack([points + step * direction, points - step * direction])).unbind(
+            0
+        )
     along = direction if direction.ndim == 1 else direction[..., None, :]
     steep = jacobian * along
     slope = steep.sum(-1)

@@ -1,5 +1,6 @@
 r"""Variance propagated through a function, :math:`\mathrm{Var}(\hat y) = J\Sigma J'`, cross terms included."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
@@ -137,19 +138,24 @@ def from_slopes(slopes: Taylor, inputs: Uncertain, settings: Settings) -> Propag
         ArgumentError: If an output has no variance.
     """
     sigma = inputs.covariance
-    mean, spread = slopes.value, slopes.jacobian @ sigma @ slopes.jacobian.mT
+    mean, weights = slopes.value, slopes.jacobian @ sigma
+    spread = weights @ slopes.jacobian.mT
     if slopes.hessian is not None:
         half = slopes.hessian @ sigma[..., None, :, :]
         mean = mean + 0.5 * half.diagonal(dim1=-2, dim2=-1).sum(-1)
         spread = spread + 0.5 * torch.einsum("...kab,...lba->...kl", half, half)
     if slopes.bend is not None:
-        cross = slopes.jacobian @ sigma @ slopes.bend.mT
+        cross = weights @ slopes.bend.mT
         spread = spread + 0.5 * (cross + cross.mT)
-    divide = covariance_shares if settings.shares == "covariance" else shapley_shares
+    variances = _variances(spread)
+    if settings.shares == "shapley":
+        shares = shapley_shares(slopes, sigma, variances)
+    else:
+        shares = covariance_shares(slopes, weights, sigma, variances)
     return Propagation(
         mean=mean,
         covariance=spread,
-        shares=divide(slopes, sigma, _variances(spread)),
+        shares=shares,
         share_kind=settings.shares,
         method=settings.method,
         **_named(inputs, settings, spread.shape[-1]),
@@ -158,7 +164,9 @@ def from_slopes(slopes: Taylor, inputs: Uncertain, settings: Settings) -> Propag
 
 def _slopes(function: RowFunction, inputs: Uncertain, order: int) -> Taylor:
     found = taylor(function, inputs.mean, order, inputs.covariance)
-    if not all(bool(part.isfinite().all()) for part in found if part is not None):
+    if not all(
+        math.isfinite(float(part.sum())) for part in found if part is not None
+    ):  # NaN and infinity stay in it
         raise ArgumentError("the function or its derivative is not finite at the mean: propagate elsewhere.")
     bad = rows_without_slope(function, inputs.mean, (found.value, found.jacobian), inputs.root)
     if bad:
@@ -198,8 +206,11 @@ def _by_inputs(with_standard: Tensor, inputs: Uncertain) -> Tensor:
 
 def _linear_shares(linear: Taylor, inputs: Uncertain, settings: Settings, explained: Tensor) -> Tensor:
     sigma = inputs.covariance
-    divide = covariance_shares if settings.shares == "covariance" else shapley_shares
-    shares = divide(linear, sigma, explained.clamp_min(torch.finfo(explained.dtype).tiny))
+    part = explained.clamp_min(torch.finfo(explained.dtype).tiny)
+    if settings.shares == "shapley":
+        shares = shapley_shares(linear, sigma, part)
+    else:
+        shares = covariance_shares(linear, linear.jacobian @ sigma, sigma, part)
     return shares / shares.sum(-1, keepdim=True)
 
 

@@ -12,9 +12,15 @@ from ebm_causal.errors import ArgumentError
 MOST_INPUTS = 12
 
 
-def covariance_shares(slopes: Taylor, sigma: Tensor, variances: Tensor) -> Tensor:
-    """Each input's own terms with all their cross terms, over the variance: they sum to one, and may be negative."""
-    weights = slopes.jacobian @ sigma
+def covariance_shares(slopes: Taylor, weights: Tensor, sigma: Tensor, variances: Tensor) -> Tensor:
+    """Each input's own terms with all their cross terms, over the variance: they sum to one, and may be negative.
+
+    Args:
+        slopes: The function's derivatives.
+        weights: Slopes times covariance, ``[*batch, m, n]``.
+        sigma: The covariance.
+        variances: Of the outputs.
+    """
     parts = slopes.jacobian * weights
     if slopes.hessian is not None:
         half = slopes.hessian @ sigma[..., None, :, :]

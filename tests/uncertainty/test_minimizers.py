@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import ebm_causal as ec
-import ebm_causal.uncertainty.minimizers as minimizers_module
+import ebm_causal.uncertainty.posing as posing_module
 from ebm_causal.calculus import minimum_slopes
 from ebm_causal.errors import ArgumentError, ConvergenceError, EnergyError
 
@@ -195,6 +195,6 @@ def test_no_uncertain_inputs():
 
 def test_a_search_that_does_not_arrive(monkeypatch):
     found = replace(ec.minimize(quartic(), "y", {"x": [2.0], "z": [5.0]}), converged=torch.tensor([False]))
-    monkeypatch.setattr(minimizers_module, "minimize", lambda *_, **__: found)
+    monkeypatch.setattr(posing_module, "minimize", lambda *_, **__: found)
     with pytest.raises(ConvergenceError, match=r"no minimum over \['y'\] was reached in rows \[0\]"):
         through()
