@@ -25,6 +25,7 @@ Report = Callable[[float, str], None]
 LATTICE_UP_TO = 3
 LAPLACE_UP_TO = 64  # dimensions; above, a Hessian of every mode costs more than annealing
 DRAWS, PARTICLES = 4096, 1024
+SURE = 0.02  # a standard error of fits at the modes above which annealing takes the row: tails may hide behind it
 MOST_HELD = 1024  # states of finite variables that are held while the real ones are integrated
 NEGLIGIBLE = 1e-6  # the share of a state's mass, below which its estimate need not be trusted
 
@@ -177,9 +178,10 @@ def _try(restriction: Restriction, method: str, effort: Effort) -> LogIntegral:
 def _laplace_or_doubt(
     restriction: Restriction, draws: int, generator: torch.Generator, *, strict: bool
 ) -> LogIntegral:
-    """Laplace's estimate; nothing that is trusted where the energy has no gradients, unless it was asked for."""
+    """Laplace's estimate; unless it was asked for, nothing is trusted that is rough or has no gradients."""
     try:
-        return laplace_log_integral(restriction, draws, generator)
+        found = laplace_log_integral(restriction, draws, generator)
+        return found if strict else replace(found, trusted=found.trusted & (found.error <= SURE))
     except EnergyError:
         if strict:
             raise

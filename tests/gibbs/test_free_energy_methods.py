@@ -238,3 +238,11 @@ def test_progress_is_told_while_a_population_is_annealed():
     )
     assert told[-1] == (pytest.approx(1.0), "annealing")
     assert [share for share, _ in told] == sorted(share for share, _ in told)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [0, 1])
+def test_half_normals_are_within_their_error(seed):
+    half = ec.Variable(5, torch.distributions.constraints.positive)
+    found = ec.log_partition(ec.energy(lambda z: 0.5 * (z**2).sum(-1), z=half), over="z", seed=seed)
+    assert abs(float(found.value) - 2.5 * math.log(math.pi / 2)) <= 3 * float(found.standard_error)
