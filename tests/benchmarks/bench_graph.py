@@ -22,12 +22,12 @@ def seconds(function):
 
 
 def random_graph(rng, density):
-    """Thirty nodes: 26 observed ones in causal order, and four hidden causes of two of them."""
-    names = [f"v{i}" for i in range(26)]
+    """Thirty nodes: 22 observed ones in causal order, and eight hidden causes of two of them."""
+    names = [f"v{i}" for i in range(22)]
     edges = [pair for pair in combinations(names, 2) if rng.random() < density]
-    for i in range(4):
-        edges += [(f"u{i}", names[j]) for j in rng.choice(26, size=2, replace=False)]
-    return ec.CausalGraph(edges, [f"u{i}" for i in range(4)], nodes=names)
+    for i in range(8):
+        edges += [(f"u{i}", names[j]) for j in rng.choice(22, size=2, replace=False)]
+    return ec.CausalGraph(edges, [f"u{i}" for i in range(8)], nodes=names)
 
 
 def thirty_nodes():
@@ -36,7 +36,7 @@ def thirty_nodes():
     for density in (0.08, 0.12, 0.2, 0.4):
         for _ in range(25):
             graph = random_graph(rng, density)
-            taken, found = seconds(partial(ec.identify, graph, "v10", "v25"))
+            taken, found = seconds(partial(ec.identify, graph, "v15", "v21"))
             longest.setdefault(found.kind, []).append(taken)
     ladder = ec.CausalGraph([*(f"x <- a{i} -> b{i} -> y" for i in range(14)), "x -> y"])
     taken, found = seconds(lambda: ec.identify(ladder, "x", "y"))
