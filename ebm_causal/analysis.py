@@ -101,7 +101,7 @@ def analyze(
         table, seed=seed, progress=lambda share, what: told(0.85 + 0.1 * share, what)
     )
     told(0.95, "counting information")
-    sensitivity = sensitivity_section(table, omitted, adjusted["regression"])
+    sensitivity = sensitivity_section(table, omitted, adjusted["regression"], hidden, seed)
     sensitivity |= {"implied": implied_section(hidden, table, omitted), "refutations": refutations}
     notes = [*left_out, *omitted.warnings, *skipped]
     diagnostics, fisher = diagnostics_section(hidden, notes), fisher_section(table, hidden, seed)

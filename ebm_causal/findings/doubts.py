@@ -13,7 +13,9 @@ from ebm_causal.findings.plain import amount
 from ebm_causal.graph import refute
 from ebm_causal.intervention import Effect
 from ebm_causal.sensitivity import (
+    Hidden,
     OmittedVariableBias,
+    bayesian_of_fits,
     e_value_of_effect,
     marginal_sensitivity,
     no_assumption_bounds,
@@ -26,9 +28,9 @@ WIDEST = 200  # columns beyond which the refuters take too long
 
 
 def sensitivity_section(
-    table: CausalTable, omitted: OmittedVariableBias, regression: Effect
+    table: CausalTable, omitted: OmittedVariableBias, regression: Effect, hidden: Hidden, seed: int
 ) -> dict[str, Any]:
-    """Robustness values, benchmarks, contour, E-value, Lambda and Manski's bounds, of the regression estimate."""
+    """Robustness values, benchmarks, contour, E-value, Lambda, Manski's bounds and the posterior over strengths."""
     benchmarks = omitted.bounds_records()
     return {
         "of": "regression",
@@ -45,7 +47,7 @@ def sensitivity_section(
         "e_value": _e_value(table, regression),
         "marginal": _marginal(table),
         "no_assumption": _no_assumption(table),
-        "bayesian": None,
+        "bayesian": _bayesian(omitted, hidden, seed),
         "text": _words(table, omitted),
     }
 
@@ -78,6 +80,15 @@ def _contour(omitted: OmittedVariableBias, benchmarks: list[dict[str, Any]]) -> 
     treatment, outcome = axes
     estimates = omitted.adjusted_estimate(treatment[None, :], outcome[:, None])
     return {"r2_treatment": treatment, "r2_outcome": outcome, "adjusted_estimate": estimates}
+
+
+def _bayesian(omitted: OmittedVariableBias, hidden: Hidden, seed: int) -> dict[str, Any]:
+    """The posterior of the effect over the prior of the strengths, from the fits of part 4."""
+    found = bayesian_of_fits(omitted, hidden, seed=seed)
+    return {
+        "method": found.method, "mean": found.mean, "lower": found.interval[0], "upper": found.interval[1],
+        "level": found.level, "probability_of_sign_change": found.probability_of_sign_change, "text": found.text,
+    }  # fmt: skip
 
 
 def _e_value(table: CausalTable, regression: Effect) -> dict[str, Any] | None:

@@ -20,6 +20,7 @@ def implied_section(hidden: Hidden, table: CausalTable, omitted: OmittedVariable
         "r2_treatment": spread(fits.implied[:, 0]),
         "r2_outcome": spread(fits.implied[:, 1]),
         "bias": spread(units(fits.bias)),
+        "cloud": fits.implied,
         "prior": {
             "treatment": f"Beta(1, {(1 - prior.treatment) / prior.treatment:.3g}), mean {prior.treatment:.3g}",
             "outcome": f"Beta(1, {(1 - prior.outcome) / prior.outcome:.3g}), mean {prior.outcome:.3g}",

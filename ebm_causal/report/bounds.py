@@ -1,11 +1,11 @@
-"""E-value and Λ, which close part 5, and part 6: bounds without a model."""
+"""E-value, Λ and the prior on the strength, which close part 5, and part 6: bounds without a model."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ebm_causal.report.blocks import Block, Facts, Heading, Part, Table, words
 from ebm_causal.report.estimates import effect_decimals
-from ebm_causal.report.numbers import MISSING, interval, number
+from ebm_causal.report.numbers import MISSING, interval, level_of, number, percent
 
 _MOST_LAMBDAS = 8
 
@@ -38,6 +38,17 @@ def marginal_blocks(found: Mapping[str, Any], decimals: int | None) -> list[Bloc
     table = Table(("Λ", "Lower", "Upper"), rows, words=(), caption=caption)
     title = "Odds of treatment that are wrong by a factor of up to Λ"
     return [Heading(title), words(found["text"]), table, words(said)]
+
+
+def bayesian_blocks(found: Mapping[str, Any], decimals: int | None) -> list[Block]:
+    """The posterior of the effect over the prior of the confounder's strength."""
+    level = level_of(found.get("level") or 0.95)
+    items = (
+        (("Mean of the effect",), (number(found["mean"], decimals),)),
+        ((f"{level} interval",), (interval(found["lower"], found["upper"], decimals),)),
+        (("Chance that the effect has the other sign",), (percent(found["probability_of_sign_change"]),)),
+    )
+    return [Heading("A prior on the strength"), Facts(items), words(found["text"], quiet=True)]
 
 
 def _spaced(rows: Sequence[tuple[float | None, ...]]) -> list[tuple[float | None, ...]]:

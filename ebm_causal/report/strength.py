@@ -7,7 +7,7 @@ import numpy as np
 
 from ebm_causal.figures import contour_picture, draw_svg
 from ebm_causal.report.blocks import Block, Cell, Facts, Name, Part, Picture, Table, words
-from ebm_causal.report.bounds import e_value_blocks, marginal_blocks
+from ebm_causal.report.bounds import bayesian_blocks, e_value_blocks, marginal_blocks
 from ebm_causal.report.estimates import effect_decimals
 from ebm_causal.report.numbers import MISSING, interval, level_of, number, percent
 
@@ -31,6 +31,8 @@ def strength_part(mapping: Mapping[str, Any]) -> Part | None:
         blocks += e_value_blocks(found["e_value"])
     if found.get("marginal"):
         blocks += marginal_blocks(found["marginal"], decimals)
+    if found.get("bayesian"):
+        blocks += bayesian_blocks(found["bayesian"], decimals)
     return Part("strength", "How strong must a hidden confounder be?", tuple(blocks)) if blocks else None
 
 
@@ -62,11 +64,11 @@ def _contour(found: Mapping[str, Any]) -> Picture:
         np.asarray(found["contour"][key], dtype=float)
         for key in ("r2_treatment", "r2_outcome", "adjusted_estimate")
     )
-    points, estimate = _points(found), found.get("estimate")
+    points, estimate, cloud = _points(found), found.get("estimate"), _cloud(found)
 
     def draw(name: str) -> str:
         return draw_svg(
-            lambda ax: contour_picture(x, y, z, points, estimate=estimate, ax=ax),
+            lambda ax: contour_picture(x, y, z, points, estimate=estimate, cloud=cloud, ax=ax),
             size=(4.5, 3.7),
             name=name,
         )
@@ -76,10 +78,18 @@ def _contour(found: Mapping[str, Any]) -> Picture:
     caption = (
         "The regression estimate, had a hidden confounder of each strength been adjusted for that pulls it "
         "toward zero; on the heavy line it is zero. Triangle: no confounder. Diamonds: one as strong as an "
-        f"observed covariate, or a multiple of it{left_out}. The scales are square roots."
+        f"observed covariate, or a multiple of it{left_out}. "
+        f"{'' if cloud is None else 'Dots: the confounder of the fitted energy, over its prior. '}"
+        "The scales are square roots."
     )
     alt = f"Contour lines of the adjusted estimate; without a confounder it is {number(estimate)}."
     return Picture("contour", draw, alt, caption)
+
+
+def _cloud(found: Mapping[str, Any]) -> np.ndarray | None:
+    """The strengths that the fitted energy implies, one row for each draw."""
+    cloud = (found.get("implied") or {}).get("cloud")
+    return None if cloud is None else np.asarray(cloud, dtype=float).reshape(-1, 2)
 
 
 def _points(found: Mapping[str, Any]) -> list[tuple[str, float, float]]:

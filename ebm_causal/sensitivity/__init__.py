@@ -6,6 +6,7 @@ from ebm_causal.sensitivity.calibration import calibrated_prior, strongest_covar
 from ebm_causal.sensitivity.capacity import CapacityCurve, capacity_curve
 from ebm_causal.sensitivity.e_values import EValue, e_value, e_value_of_difference, e_value_of_effect
 from ebm_causal.sensitivity.hidden_confounder import Hidden, fit_hidden
+from ebm_causal.sensitivity.implied_confounding import ImpliedConfounding
 from ebm_causal.sensitivity.linear import LinearSensitivity
 from ebm_causal.sensitivity.marginal import MarginalSensitivity, marginal_sensitivity
 from ebm_causal.sensitivity.matched_pairs import RosenbaumBounds, rosenbaum_bounds
@@ -20,6 +21,7 @@ __all__ = [
     "EValue",
     "Extremes",
     "Hidden",
+    "ImpliedConfounding",
     "LinearSensitivity",
     "MarginalSensitivity",
     "NoAssumptionBounds",

@@ -122,18 +122,19 @@ class OmittedVariableBias(AdjustableSlope):
         )
 
     @property
-    def _strengths(self) -> Bounds:
+    def strengths(self) -> Bounds:
+        """The strengths of confounders as strong as each benchmark, or a multiple of it."""
         return bound_strengths(self.benchmarks, self.multiples)
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """What the theory does not cover, and the benchmarks that cannot be multiplied so far."""
-        return (*((ROBUST,) if self.errors == "robust" else ()), *self.notes, *self._strengths.warnings)
+        return (*((ROBUST,) if self.errors == "robust" else ()), *self.notes, *self.strengths.warnings)
 
     @property
     def text(self) -> str:
         """What it says, in one sentence."""
-        return words_of(self, self._strengths)
+        return words_of(self, self.strengths)
 
     @property
     def bounds(self) -> pd.DataFrame:
@@ -142,7 +143,7 @@ class OmittedVariableBias(AdjustableSlope):
         The interval is of level 1 - alpha. A strength of 1 or more cannot be: there the numbers are missing
         (``pandas.NA``), and ``warnings`` says so.
         """
-        strengths = self._strengths
+        strengths = self.strengths
         table = pd.DataFrame({"benchmark": strengths.benchmarks, "multiple": strengths.multiples})
         for name, values in self._bound_columns(strengths).items():
             known = np.isfinite(values)
@@ -178,7 +179,7 @@ class OmittedVariableBias(AdjustableSlope):
             ArgumentError: If there are fewer than two.
         """
         check_count("points", points)
-        strengths = self._strengths
+        strengths = self.strengths
         treatment, outcome = (
             axis_of(self.robustness_value, values, points)
             for values in (strengths.r2_treatment, strengths.r2_outcome)
@@ -200,7 +201,7 @@ class OmittedVariableBias(AdjustableSlope):
             ArgumentError: If a share is out of range, or there are fewer than two points.
         """
         check_count("points", points)
-        return extremes_of(self, self._strengths, tuple(r2_outcome), points)
+        return extremes_of(self, self.strengths, tuple(r2_outcome), points)
 
     def summary(self) -> pd.DataFrame:
         """The numbers that hold without a benchmark."""
@@ -213,7 +214,7 @@ class OmittedVariableBias(AdjustableSlope):
         """Draw the contour of adjusted estimates, or of their t, with the benchmarks on it; returns the axes."""
         from ebm_causal.figures import contour_picture  # drawing loads matplotlib
 
-        grid, points = self.contour(), self._strengths.points()
+        grid, points = self.contour(), self.strengths.points()
         if of == "estimate":
             heights, middle, level = grid.adjusted_estimate, self.estimate, 0.0
         else:

@@ -82,7 +82,10 @@ def test_variance_shares_sum_to_one(nsw):
 def test_sections_and_benchmarks_are_complete(nsw):
     assert tuple(nsw.mapping()) == KEYS
     assert {row["benchmark"] for row in nsw.sensitivity["benchmarks"]} == set(nsw.question["covariates"])
-    assert nsw.sensitivity["bayesian"] is None
+    bayesian = nsw.sensitivity["bayesian"]
+    assert bayesian["lower"] < bayesian["mean"] < bayesian["upper"]
+    assert bayesian["mean"] == pytest.approx(by_method(nsw)["latent_do"]["estimate"], rel=0.05)
+    assert 0 <= bayesian["probability_of_sign_change"] < 0.1
     assert nsw.seeing_and_doing["capacity"] is None
     assert len(nsw.sensitivity["refutations"]) == 2
 

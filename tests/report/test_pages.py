@@ -29,6 +29,7 @@ WITHIN_SENSITIVITY["strength"] = (
     "benchmarks",
     "e_value",
     "marginal",
+    "bayesian",
     "text",
 )
 TOP = {
