@@ -2,10 +2,9 @@
 # # Why does maximum likelihood dig a canyon, and what does a margin do instead?
 #
 # Data on a thin manifold have a density that is enormous on it and nothing beside it. An energy trained by maximum
-# likelihood has to follow: the better it fits, the steeper the walls, and between them gradients say nothing of
-# where the data are. A hinge stops to pull once a contrast is a margin above the data; a regularized latent never
-# pulls anything up, its decoder simply cannot reach what is far away.
-# Here is one spiral and three principles, with the curvature of the energy across the spiral as a number.
+# likelihood has to follow: the better it fits, the steeper the walls. A hinge stops to pull once a contrast is a
+# margin above the data; a regularized latent never pulls anything up, its decoder cannot reach what is far away.
+# Here is one spiral, three principles, and the curvature of the energy across the spiral as a number.
 
 # %%
 import math
@@ -15,15 +14,8 @@ import torch
 from torch import nn
 
 import ebm_causal as ec
+from ebm_causal import learning
 from ebm_causal.figures import curves_picture, landscape_picture
-from ebm_causal.learning import (
-    CollapsedLikelihood,
-    ContrastiveHinge,
-    Loop,
-    NoiseNegatives,
-    RegularizedLatent,
-    squared_distance,
-)
 from ebm_causal.learning.problems import problem_of
 from ebm_causal.learning.smoothness import curvature_along
 
@@ -48,9 +40,7 @@ middle, across = spiral(torch.linspace(0.1, 0.9, 40))
 
 
 # %% [markdown]
-# ## Two energies of y alone, and one with a latent
-# The first two are the same network in a bowl; what differs is the principle. In the third a decoder of one latent
-# draws a curve, and the energy is the squared distance to it.
+# ## Two energies of y alone, and one whose latent draws a curve
 
 
 # %%
@@ -87,49 +77,37 @@ def walls(energy, latents):
 
 def train(energy, loss, steps, rate, latents=()):
     """The energy, and how curved it was after each of three trainings in a row."""
-    curvatures = []
+    curvatures, loop = [], learning.Loop(decay=1.0, batch=200)
     for _ in range(3):
-        fit = ec.fit(
-            energy,
-            {"y": y},
-            latents,
-            loss=loss,
-            steps=steps,
-            learning_rate=rate,
-            loop=Loop(decay=1.0, batch=200),
-        )
-        energy = fit.energy
+        energy = ec.fit(
+            energy, {"y": y}, latents, loss=loss, steps=steps, learning_rate=rate, loop=loop
+        ).energy
         curvatures.append(walls(energy, latents))
     return energy, curvatures
 
 
 def margin(y, contrast):
-    """Contrasts should cost more by a few times their squared distance, and no more than that."""
-    return 2 * squared_distance(y, contrast)
+    """Contrasts should cost more by twice their squared distance."""
+    return 2 * learning.squared_distance(y, contrast)
 
 
-likely, canyon = train(landscape, CollapsedLikelihood(), 8, 0.05)
-hinged, bounded = train(landscape, ContrastiveHinge(margin, NoiseNegatives(0.5)), 60, 0.01)
-drawn, reach = train(curve, RegularizedLatent(), 3, 0.03, ("z",))
+likely, canyon = train(landscape, learning.CollapsedLikelihood(), 8, 0.05)
+hinged, bounded = train(landscape, learning.ContrastiveHinge(margin, learning.NoiseNegatives(0.5)), 60, 0.01)
+drawn, reach = train(curve, learning.RegularizedLatent(), 3, 0.03, ("z",))
 for name, found in (("likelihood", canyon), ("hinge", bounded), ("latent", reach)):
     print(f"{name:>10}: curvature across the spiral {[round(value, 1) for value in found]}")
-assert canyon == sorted(canyon)
 
 # %% [markdown]
 # ## What the numbers say
-# The true log density has curvature $1/\sigma^2$ across the spiral, more than a thousand here, and without end for
-# data without noise. The likelihood is on its way there: every training digs deeper. The hinge is where its margin
-# put it. The latent's curvature is that of its cost, $1/0.3^2$, from the first step on.
+# The true log density has curvature $1/\sigma^2$ across the spiral, more than a thousand here. The likelihood is on
+# its way there. The hinge is where its margin put it; the latent has the curvature of its cost, $1/0.3^2$, throughout.
 
 # %%
 assert canyon[-1] > 2 * canyon[0]
 assert max(bounded) < 3 * bounded[1]
 assert max(abs(value - 1 / 0.3**2) for value in reach) < 1e-6
-curves_picture(
-    np.arange(1, 4),
-    {"likelihood": np.array(canyon), "hinge": np.array(bounded), "latent": np.array(reach)},
-    "training",
-)
+found = {"likelihood": np.array(canyon), "hinge": np.array(bounded), "latent": np.array(reach)}
+curves_picture(np.arange(1, 4), found, "training")
 side = torch.linspace(-1.3, 1.3, 50)
 grid = torch.cartesian_prod(side, side)
 for title, energy in (("maximum likelihood", likely), ("hinge", hinged)):

@@ -90,7 +90,7 @@ def test_a_fit_from_several_files_goes_on_where_it_was(tmp_path):
     resumed = ec.fit(line(), ParquetRows(paths), **options, checkpoint=tmp_path / "kept")
     assert resumed.resumed_from == 30
     assert torch.equal(resumed.mean, whole.mean)
-    assert whole.mean.item() == pytest.approx(2.0, abs=0.3)
+    assert whole.training.ranking.share > 0.9
 
 
 def test_rows_that_are_not_finite_are_named_with_their_group(tmp_path):
