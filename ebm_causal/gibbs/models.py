@@ -183,7 +183,10 @@ def _site(
                 f"{name!r} has neither a mechanism nor a regularizer: give its values to the model."
             )
         return observed
-    return pyro.sample(name, law.expand(batch), obs=observed)
+    whole = torch.broadcast_shapes(
+        law.batch_shape, batch
+    )  # larger within plates of the caller's, as replicas have
+    return pyro.sample(name, law.expand(whole), obs=observed)
 
 
 def site_law(
