@@ -117,5 +117,4 @@ for title, energy in (("maximum likelihood", likely), ("hinge", hinged)):
 # %% [markdown]
 # ## What was learned
 # - The better an energy fits a thin manifold by likelihood, the steeper its walls: a fit that is never done.
-# - A margin says how steep is steep enough; with one that grows with the distance, the energy stays smooth.
-# - A regularized latent needs no contrast: what its decoder cannot reach has a high energy by construction.
+# - A margin that grows with the distance says how steep is steep enough; a regularized latent needs no contrast.
