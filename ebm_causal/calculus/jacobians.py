@@ -134,30 +134,38 @@ def rows_without_slope(
     weights = 0.5 + torch.rand(points.shape[-1], generator=generator, dtype=torch.float64)
     direction = root @ weights.to(points)  # one for all rows where the root is
     step = torch.finfo(points.dtype).eps ** (1 / 3)
-    gap, rounding, scale = _gap(function, (points, direction, step), found)
-    suspicious = gap > 1e-3 * scale + rounding
+    slope = _along(found[1], direction)
+    gap = _gap(function, (points, direction, step), (found[0], slope))
+    doubtful = ~(gap <= 1e-3 * slope.abs())  # a bound from below of what is tolerated, and a NaN
+    if not bool(doubtful.any()):
+        return []
+    rounding, scale = _tolerated(found, points, direction)
+    suspicious = ~(gap <= 1e-3 * scale + rounding / step)
     if not bool(suspicious.any()):
         return []
-    again, rounding, _ = _gap(function, (points, direction, step / 16), found)
-    bad = suspicious & (again > 0.5 * gap) & (again > rounding)
+    again = _gap(function, (points, direction, step / 16), (found[0], slope))
+    bad = suspicious & ~(again <= 0.5 * gap) & ~(again <= 16 * rounding / step)
     return bad.reshape(-1, bad.shape[-1]).any(-1).nonzero().flatten().tolist()
 
 
-def _gap(
-    function: RowFunction, way: tuple[Tensor, Tensor, float], found: tuple[Tensor, Tensor]
-) -> tuple[Tensor, Tensor, Tensor]:
-    """How far slopes to both sides are from the derivative, what rounding explains, and the slopes' size."""
-    (points, direction, step), (value, jacobian) = way, found
+def _gap(function: RowFunction, way: tuple[Tensor, Tensor, float], found: tuple[Tensor, Tensor]) -> Tensor:
+    """How far the slopes to both sides are from the derivative along the way."""
+    (points, direction, step), (value, slope) = way, found
     with torch.no_grad():
-        after, before = function(torch.stack([points + step * direction, points - step * direction])).unbind(
-            0
-        )
-    along = direction if direction.ndim == 1 else direction[..., None, :]
-    steep = jacobian * along
-    slope = steep.sum(-1)
-    gap = torch.maximum(((after - value) / step - slope).abs(), ((value - before) / step - slope).abs())
+        after = (function(points + step * direction) - value) / step
+        before = (value - function(points - step * direction)) / step
+    return torch.maximum((after - slope).abs(), (before - slope).abs())
+
+
+def _along(jacobian: Tensor, direction: Tensor) -> Tensor:
+    return jacobian @ direction if direction.ndim == 1 else (jacobian @ direction[..., None]).squeeze(-1)
+
+
+def _tolerated(found: tuple[Tensor, Tensor], points: Tensor, direction: Tensor) -> tuple[Tensor, Tensor]:
+    """What rounding puts into a difference of values, and the slopes' size."""
+    value, jacobian = found
     size = value.abs() + jacobian.abs().amax(-1) * points.abs().sum(-1, keepdim=True)
-    return gap, 64 * torch.finfo(points.dtype).eps * size / step, steep.abs().sum(-1)
+    return 64 * torch.finfo(points.dtype).eps * size, _along(jacobian.abs(), direction.abs())
 
 
 def _slope(entries: Tensor, inputs: Tensor, keep: bool) -> Tensor:

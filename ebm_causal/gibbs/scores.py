@@ -2,21 +2,50 @@ r"""The score of a Gibbs density: the gradient of its log, in what is drawn, in 
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
 from ebm_causal.calculus import parameter_jacobian
-from ebm_causal.energies import find_parameters, named_parameters
+from ebm_causal.energies import Energy, find_parameters, named_parameters
 from ebm_causal.errors import ArgumentError
+from ebm_causal.gibbs.estimates import Estimate
 from ebm_causal.shapes import as_names
 
-if TYPE_CHECKING:
-    from ebm_causal.gibbs.density import GibbsDensity
+
+@runtime_checkable
+class Scored(Protocol):
+    """What a score needs of a density: its variables, its weight and its normalizer."""
+
+    energy: Energy
+    over: tuple[str, ...]
+
+    @property
+    def given(self) -> Mapping[str, Tensor]:
+        """What it is conditional on, one row per density."""
+
+    @property
+    def batch_shape(self) -> torch.Size:
+        """How many densities there are."""
+
+    def score(self, value: Tensor) -> Tensor:
+        """The gradient in what is drawn."""
+
+    def log_weight(self, value: Tensor) -> Tensor:
+        """The unnormalized log density."""
+
+    def log_partition(self) -> Estimate:
+        """The log normalizers."""
+
+    def given_over(self, batch: torch.Size) -> Mapping[str, Tensor]:
+        """What is given, a row for each place of a batch."""
+
+    def with_given(self, given: Mapping[str, object]) -> "Scored":
+        """The same density given other values."""
 
 
-def score_in(density: "GibbsDensity", value: Tensor, wrt: str | Iterable[str]) -> Tensor:
+def score_in(density: Scored, value: Tensor, wrt: str | Iterable[str]) -> Tensor:
     """The score of each value, ``[*batch, coordinates]``; the normalizer counts where it depends on what is asked for.
 
     Raises:
@@ -43,19 +72,19 @@ def score_in(density: "GibbsDensity", value: Tensor, wrt: str | Iterable[str]) -
         return parameter_jacobian(weights, tensors) - _jacobian_or_zero(normalizer, tensors)
 
 
-def _side(density: "GibbsDensity", name: str) -> str:
+def _side(density: Scored, name: str) -> str:
     if name in density.over:
         return "over"
     return "given" if name in density.given else "parameters"
 
 
-def _columns(density: "GibbsDensity", score: Tensor, names: tuple[str, ...]) -> Tensor:
+def _columns(density: Scored, score: Tensor, names: tuple[str, ...]) -> Tensor:
     sizes = [math.prod(density.energy.variables[name].shape or (1,)) for name in density.over]
     parts = dict(zip(density.over, score.split(sizes, -1), strict=True))
     return torch.cat([parts[name] for name in names], -1)
 
 
-def _in_given(density: "GibbsDensity", value: Tensor, names: tuple[str, ...]) -> Tensor:
+def _in_given(density: Scored, value: Tensor, names: tuple[str, ...]) -> Tensor:
     """Each value has a row of its own; the normalizer's part is that of the density's rows."""
     batch = torch.broadcast_shapes(value.shape[:-1], density.batch_shape)
     wide = density.given_over(batch)
@@ -65,7 +94,7 @@ def _in_given(density: "GibbsDensity", value: Tensor, names: tuple[str, ...]) ->
 
 
 def _slopes(
-    density: "GibbsDensity", given: Mapping[str, Tensor], names: tuple[str, ...], value: Tensor | None
+    density: Scored, given: Mapping[str, Tensor], names: tuple[str, ...], value: Tensor | None
 ) -> Tensor:
     leaves = {name: given[name].detach().clone().requires_grad_() for name in names}
     again = density.with_given({**given, **leaves})

@@ -27,7 +27,7 @@ def covariance_shares(slopes: Taylor, weights: Tensor, sigma: Tensor, variances:
         parts = parts + 0.5 * (half @ half).diagonal(dim1=-2, dim2=-1)
     if slopes.bend is not None:
         parts = parts + 0.5 * (slopes.jacobian * (slopes.bend @ sigma) + slopes.bend * weights)
-    return parts / variances[..., None]
+    return parts.div_(variances[..., None])  # its own numbers, and many
 
 
 def shapley_shares(slopes: Taylor, sigma: Tensor, variances: Tensor) -> Tensor:

@@ -28,6 +28,14 @@ def test_a_kink_at_the_mean(kinked):
         ec.propagate_variance(kinked, [[0.3], [0.0]], [[1.0]])
 
 
+def test_a_kink_in_one_row_among_thousands_and_an_edge_of_the_domain():
+    rows = torch.linspace(-1, 1, 5001, dtype=F64)[:, None]  # the middle one is zero
+    with pytest.raises(ArgumentError, match=r"not differentiable at the mean in rows \[2500\]"):
+        ec.propagate_variance(lambda u: torch.relu(u) + u, rows, [[1.0]])
+    with pytest.raises(ArgumentError, match="not differentiable at the mean"):
+        ec.propagate_variance(lambda u: u**1.5 + u, [0.0], [[1.0]])
+
+
 def test_a_step_that_autograd_does_not_see():
     with pytest.raises(ArgumentError, match="or a step that autograd does not see"):
         ec.propagate_variance(lambda u: u * u.detach(), [2.0], [[1.0]])
