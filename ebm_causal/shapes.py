@@ -33,7 +33,7 @@ def as_tensor(name: str, value: object, like: Tensor | None = None) -> Tensor:
     dtype = like.dtype if like is not None else torch.float64
     device = like.device if like is not None else None
     try:
-        tensor = value if isinstance(value, Tensor) else torch.as_tensor(np.array(value))
+        tensor = value if isinstance(value, Tensor) else torch.as_tensor(np.array(value, order="C"))
     except (TypeError, ValueError) as error:
         raise EnergyError(f"{name!r} must be numeric; got {type(value).__name__}.") from error
     if tensor.is_complex():

@@ -9,7 +9,10 @@ from torch import Tensor
 from ebm_causal.errors import EnergyError
 from ebm_causal.gibbs import MOST_STATES, Restriction, count_states, hold, states_of, values_of
 from ebm_causal.inference.attempts import Attempt, Counts, independent
+from ebm_causal.sampling import Lattice, draw_within
 
+STEP, FINE, DROP = 0.9, 0.75, 22.0  # of local standard deviations; energies so far up are left out
+AT_ONCE = 500_000  # draws times rows, which stay in memory
 MOST_HELD = 256  # states of finite variables, in each of which there is a lattice
 UNRESOLVED = "not normalizable, or with modes too narrow for the lattice to resolve"
 NOTHING = "no state has a finite energy"
@@ -19,18 +22,41 @@ def draw_rows(
     restriction: Restriction, draws: int, generator: torch.Generator
 ) -> tuple[Tensor, tuple[int, ...]]:
     """Draws ``[draws, rows, dim]`` of a restriction, and the rows whose lattice failed its check."""
-    parts, failed, start = [], [], 0
+    if restriction.finite:
+        return _drawn_states(restriction, draws, generator)
+    points = restriction.like.new_empty(draws, restriction.rows, restriction.dim)
+    failed: list[int] = []
     with torch.no_grad():
-        for block in restriction.blocks(max(draws, 33**restriction.dim)):
+        for rows, lattice in restriction.lattices(step=STEP, drop=DROP, fine=FINE):
+            for part in torch.arange(len(rows), device=rows.device).split(max(1, AT_ONCE // draws)):
+                some = lattice if len(part) == len(rows) else lattice.rows(part)
+                points[:, rows[part]] = _of_lattice(restriction, (rows[part], some), draws, generator)
+            failed += rows[~lattice.resolved].tolist()
+    return points, tuple(sorted(failed))
+
+
+def _of_lattice(
+    restriction: Restriction, part: tuple[Tensor, Lattice], draws: int, generator: torch.Generator
+) -> Tensor:
+    """Draws within the supports of some rows, from their lattices."""
+    rows, lattice = part
+    if lattice.shape:
+        return restriction.to_support(draw_within(lattice, draws, generator))[0]
+    block = restriction.select(rows)
+    return block.to_support(lattice.draw(block, draws, generator))[0]
+
+
+def _drawn_states(
+    restriction: Restriction, draws: int, generator: torch.Generator
+) -> tuple[Tensor, tuple[int, ...]]:
+    """Draws of finite variables, all of whose states are listed."""
+    parts, bad = [], []
+    with torch.no_grad():
+        for block in restriction.blocks(draws):
             lattice = block.quadrature()
-            if block.finite:
-                parts.append(lattice.choose(draws, generator))
-            else:
-                parts.append(block.to_support(lattice.draw(block, draws, generator))[0])
-            bad = (~lattice.resolved).nonzero().flatten() + start
-            failed += bad.tolist()
-            start += block.rows
-    return torch.cat(parts, 1), tuple(failed)
+            parts.append(lattice.choose(draws, generator))
+            bad.append(~lattice.resolved)
+    return torch.cat(parts, 1), tuple(torch.cat(bad).nonzero().flatten().tolist())
 
 
 def from_lattice(restriction: Restriction, counts: Counts, generator: torch.Generator) -> Attempt:

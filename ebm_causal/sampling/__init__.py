@@ -7,6 +7,7 @@ from ebm_causal.sampling.batching import run_rows
 from ebm_causal.sampling.coordinate_search import search_coordinates
 from ebm_causal.sampling.diagnostics import Mixing, indicate_modes, mixing
 from ebm_causal.sampling.directions import PointEnergy, curvatures, slopes
+from ebm_causal.sampling.drawing import draw_within
 from ebm_causal.sampling.evolution import search_evolving
 from ebm_causal.sampling.hmc import hmc_step
 from ebm_causal.sampling.kernels import Info, State, begin
@@ -69,6 +70,7 @@ __all__ = [
     "cosine_schedule",
     "curvatures",
     "diffusion_schedule",
+    "draw_within",
     "effective_share",
     "geometric_schedule",
     "hmc_step",

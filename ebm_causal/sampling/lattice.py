@@ -27,6 +27,7 @@ class Lattice:
         resolved: Whether the step is fine enough and the boundary empty, per row.
         error: The self-check: a bound, from far above, of the log integral's error, per row (see
             ``covering``); zero where the points are all that there are.
+        shape: Points along each edge, where the points are a whole grid in its order; else empty.
     """
 
     points: Tensor
@@ -37,6 +38,7 @@ class Lattice:
     frame: Tensor
     resolved: Tensor
     error: Tensor
+    shape: tuple[int, ...] = ()
 
     @property
     def dim(self) -> int:
@@ -87,7 +89,7 @@ class Lattice:
 
     def at(self, points: Tensor) -> "Lattice":
         """The same masses at other places, as after a change of variables."""
-        return replace(self, points=points)
+        return replace(self, points=points, shape=())
 
     def rows(self, index: Tensor | slice) -> "Lattice":
         """The lattices of some rows."""
@@ -101,7 +103,7 @@ class Lattice:
         return Lattice(
             points=points, energies=self.energies[:, index], masses=self.masses[:, index],
             log_integral=self.log_integral[index], log_cell=self.log_cell[index], frame=self.frame[index],
-            resolved=self.resolved[index], error=self.error[index],
+            resolved=self.resolved[index], error=self.error[index], shape=self.shape,
         )  # fmt: skip
 
     def choose(self, draws: int, generator: torch.Generator) -> Tensor:

@@ -27,7 +27,7 @@ def served(look: Look, aim: Aim) -> tuple[Tensor, Lattice]:
     smooth = bends_of(look) <= SMOOTH / aim.step**2
     check = checked(waves_of(_binned(lattice.masses, look.shape)), aim.allowed)
     good = empty & smooth & ~check.coarse.any(-1) & lattice.log_integral.isfinite()
-    return good, replace(lattice, error=check.error, resolved=good)
+    return good, replace(lattice, error=check.error, resolved=good, shape=look.shape)
 
 
 def _binned(masses: Tensor, shape: tuple[int, ...]) -> Tensor:
