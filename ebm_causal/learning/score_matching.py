@@ -16,11 +16,17 @@ INSTEAD = "Use CollapsedLikelihood or a contrastive loss."
 
 def score_of(problem: Problem, held: Rows, points: Tensor) -> Tensor:
     r"""The slope of the log density at points ``[rows, dim]``, with a graph: :math:`-\beta\nabla_y F`."""
+    return score_and_energy(problem, held, points)[0]
+
+
+def score_and_energy(problem: Problem, held: Rows, points: Tensor) -> tuple[Tensor, Tensor]:
+    """The same, with the mean energy there, which has no graph."""
     value = potential_of(problem, held)(points)
+    level = value.detach().mean()
     if not value.requires_grad:
-        return torch.zeros_like(points)
+        return torch.zeros_like(points), level
     (slope,) = torch.autograd.grad(value.sum(), points, create_graph=True)
-    return -slope
+    return -slope, level
 
 
 def sliced_score(problem: Problem, rows: Rows, slices: int, generator: torch.Generator) -> Tensor:
@@ -97,9 +103,9 @@ class DenoisingCriterion(Criterion):
             clean = self.problem.join(batch.rows).detach()
             noise = normal_like(clean, generator)
             points = (clean + self.sigma * noise).requires_grad_()
-            score = score_of(self.problem, self.problem.held(batch.rows), points)
+            score, level = score_and_energy(self.problem, self.problem.held(batch.rows), points)
         loss = 0.5 * ((self.sigma * score + noise) ** 2).sum(-1).mean()
-        return Terms(loss, _energy(self.problem, batch), None)
+        return Terms(loss, level, None)
 
 
 @dataclass(frozen=True)
