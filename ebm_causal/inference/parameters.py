@@ -30,7 +30,7 @@ class ParameterVector:
         self._places = Places(energy, self.tensors)
 
     def __len__(self) -> int:
-        return sum(tensor.numel() for tensor in self.tensors)
+        return len(self._places)
 
     @property
     def scale_names(self) -> frozenset[str]:

@@ -9,9 +9,10 @@ from pyro.infer import Trace_ELBO
 
 import ebm_causal as ec
 from ebm_causal.errors import ConvergenceError
-from ebm_causal.inference import CompleteLikelihood, FlatGuide, bounds_of, run_svi
+from ebm_causal.inference import CompleteLikelihood, FlatGuide, ParameterVector, bounds_of, run_svi
 from ebm_causal.inference.bounds import log_weights
-from ebm_causal.inference.svi import _rise
+from ebm_causal.inference.parameters import Places
+from ebm_causal.inference.svi import _loss, _rise, _traced
 
 F64 = torch.float64
 
@@ -84,6 +85,19 @@ def test_pyro_s_svi_arrives_at_the_same_parameters():
         fits.append(ec.fit(energy, data, guide="amortized", kernel=kernel, steps=1200, learning_rate=0.02))
     first, second = fits
     assert first.bounds.elbo == pytest.approx(second.bounds.elbo, abs=0.02 * abs(second.bounds.elbo))
+
+
+def test_the_bound_is_climbed_as_a_graph():
+    energy, data = problem(5)
+    complete, learned = CompleteLikelihood(energy, data, ("z",)), ParameterVector(energy)
+    guide = FlatGuide({"z": 2}, data)
+    places = Places(guide, guide.parameters())
+    loss = _loss((complete, learned, guide, data), places)
+    flat = torch.cat([learned.get(), guide.table.detach().reshape(-1)]).requires_grad_()
+    noise = torch.randn(2, 5, 2, generator=torch.Generator().manual_seed(0), dtype=F64)
+    graph = _traced(loss, flat, (noise[0], noise[1]))
+    assert graph is not loss
+    assert graph(flat + 0.3, noise[1]).item() == pytest.approx(loss(flat + 0.3, noise[1]).item())
 
 
 def test_a_collapsed_fit_has_no_gap():
