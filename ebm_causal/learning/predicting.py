@@ -1,16 +1,13 @@
-"""What a fitted energy says of rows: predictive draws of a variable, and the log likelihood of rows at many draws."""
+"""What a fitted energy says of new rows: predictive draws of a variable."""
 
-import copy
 from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
-from ebm_causal.energies import Energy, mechanisms_of, named_parameters, normalized
+from ebm_causal.energies import Energy, mechanisms_of, normalized
 from ebm_causal.gibbs import GibbsDensity, latents_left, restrict
-from ebm_causal.inference import MarginalLikelihood, ParameterVector, draw_rows
-
-STEP, DROP = 0.6, 28.0  # wide and fine enough for parameters away from their mean
+from ebm_causal.inference import draw_rows
 
 
 def predictive_draws(
@@ -52,35 +49,3 @@ def predictive_draws(
         p: values[p].expand(draws, known.rows, *values[p].shape[2:]) for p in mechanisms[query].parents
     }
     return mechanisms[query].sample(parents, beta, generator)
-
-
-def log_likelihood_at(
-    energy: Energy,
-    labels: tuple[str, ...],
-    data: Mapping[str, Tensor],
-    setting: tuple[tuple[str, ...], float],
-    draws: Tensor,
-) -> Tensor:
-    """The log likelihood of each row at each draw of the parameters, latents integrated out.
-
-    Args:
-        energy: The energy at the draws' mean; it is not changed.
-        labels: The draws' coordinates.
-        data: The rows.
-        setting: The latents and beta.
-        draws: ``[*batch, parameters]``.
-
-    Returns:
-        ``[*batch, rows]``.
-    """
-    own, (latents, beta) = copy.deepcopy(energy), setting
-    drawn = {label.split("[")[0] for label in labels} | set(labels)
-    vector = ParameterVector(own, [name for name in named_parameters(own) if name not in drawn])
-    likelihood = MarginalLikelihood(own, data, latents, beta)
-    found = []
-    with torch.no_grad():
-        likelihood.adapt(step=STEP, drop=DROP)
-        for flat in draws.flatten(0, -2):
-            vector.set(flat)
-            found.append(likelihood.log_likelihood())
-    return torch.stack(found).reshape(*draws.shape[:-1], -1)
