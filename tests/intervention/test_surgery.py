@@ -22,14 +22,16 @@ def noisy(known=False):
     return y + ec.GaussianRegularizer(1)
 
 
-def mean_of_z(energy, given):
-    return ec.sample(energy, over=("y", "z"), given=given, draws=20_000, chains=1).values["z"].mean().item()
-
-
 def test_clamping_the_raw_sum_moves_the_cause():
-    with pytest.warns(UserWarning, match="did not pass its self-check"):  # the law of y is a funnel in z
-        found = mean_of_z(noisy(), {"x": 1.0})
-    assert found == pytest.approx(-0.5, abs=5 / math.sqrt(20_000))
+    """The law is a funnel: z is N(-.5, 1), and y given z is N(1, exp(-z))."""
+    draws = ec.sample(noisy(), over=("y", "z"), given={"x": 1.0}, draws=20_000, chains=1).values
+    z = draws["z"].double().flatten()
+    noise = (draws["y"].double().flatten() - 1) * (z / 2).exp()
+    for values in (z + 0.5, noise):
+        assert values.mean().item() == pytest.approx(0, abs=5 / math.sqrt(20_000))
+        assert values.var().item() == pytest.approx(1, abs=5 * math.sqrt(2 / 20_000))
+    assert (z * noise).mean().item() == pytest.approx(0, abs=5 * math.sqrt(1.25 / 20_000))
+    assert (noise**4).mean().item() == pytest.approx(3, abs=5 * math.sqrt(96 / 20_000))
 
 
 def test_doing_does_not_move_the_cause():
