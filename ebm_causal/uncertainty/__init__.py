@@ -1,6 +1,7 @@
 """Uncertainty: variance propagated, information counted."""
 
 from ebm_causal.uncertainty.fisher import fisher_information
+from ebm_causal.uncertainty.kronecker import KroneckerOperator, kronecker_operator
 from ebm_causal.uncertainty.laplace import LaplaceApproximation, laplace_approximation
 from ebm_causal.uncertainty.matrices import Direction, FisherInformation, FisherInformations
 from ebm_causal.uncertainty.matrix_free import fisher_operator
@@ -15,12 +16,14 @@ __all__ = [
     "FisherInformation",
     "FisherInformations",
     "FisherOperator",
+    "KroneckerOperator",
     "LaplaceApproximation",
     "Propagation",
     "VarianceDecomposition",
     "decompose_variance",
     "fisher_information",
     "fisher_operator",
+    "kronecker_operator",
     "laplace_approximation",
     "propagate_through_minimum",
     "propagate_variance",

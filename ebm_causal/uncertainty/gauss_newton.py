@@ -1,6 +1,6 @@
 """The generalized Gauss-Newton matrix of the parameters of decoders."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -44,13 +44,60 @@ def gauss_newton_information(question: Question, data: Mapping[str, object] | No
     for mechanism in mechanisms:
         part, touched = _curved(question, mechanism, values, weights)
         total, reached = total + part, reached | touched
+    _refuse_unreached(question, reached)
+    return Parts(total)
+
+
+def predicted(
+    question: Question, data: Mapping[str, object] | None
+) -> tuple[Mechanism, dict[str, Tensor], Tensor]:
+    """The one mechanism in question, the values around it, and beta times its cost's curvatures.
+
+    Raises:
+        ArgumentError: If there are several, or latents, or data are needed.
+        EnergyError: If its prediction does not use a parameter.
+    """
+    mechanisms = [m for name, m in mechanisms_of(question.energy).items() if name in question.over]
+    if question.latents or question.global_normalizer or len(mechanisms) != 1:
+        raise ArgumentError(
+            "a Gauss-Newton operator serves one mechanism without latents; take 'expected' with draws."
+        )
+    (mechanism,) = mechanisms
+    open_ones = tuple(name for name in question.over if not data)
+    held = restrict(question.energy, open_ones, {**question.given, **(data or {})}, question.beta)
+    values = {name: value.expand(held.rows, *value.shape[1:]) for name, value in held.given.items()}
+    with torch.enable_grad():
+        prediction = mechanism.predict(values)
+        _refuse_unreached(question, _reached(question, prediction))
+    return mechanism, values, question.beta * _curvature(mechanism, prediction, values, question.beta)
+
+
+def _reached(question: Question, prediction: Tensor) -> Tensor:
+    """Which coordinates a prediction has in its graph."""
+    tensors = question.parameters.tensors
+    found: Sequence[Tensor | None] = [None] * len(tensors)
+    if prediction.requires_grad:
+        found = torch.autograd.grad(prediction.sum(), tensors, retain_graph=True, allow_unused=True)
+    parts = [torch.full((t.numel(),), g is not None) for t, g in zip(tensors, found, strict=True)]
+    return torch.cat(parts)
+
+
+def _refuse_unreached(question: Question, reached: Tensor) -> None:
     if not bool(reached.all()):
         names = [label for label, one in zip(question.labels, reached.tolist(), strict=True) if not one]
         raise EnergyError(
             f"no prediction of {list(question.over)} depends on {names[0]!r}: the Gauss-Newton matrix is that of what "
             "decoders use. Leave it out of wrt, or take another kind."
         )
-    return Parts(total)
+
+
+def _curvature(mechanism: Mechanism, prediction: Tensor, values: Values, beta: float) -> Tensor:
+    bends = [own_hessian(mechanism, prediction, at) for at in outcomes_of(mechanism, values, beta)]
+    if len(bends) > 1 and not torch.allclose(bends[0], bends[1]):
+        raise ArgumentError(
+            f"the curvature of the cost of {mechanism.child!r} depends on its value: give data={{...}}."
+        )
+    return bends[0]
 
 
 def _curved(
@@ -59,22 +106,21 @@ def _curved(
     prediction = mechanism.predict(values)
     shape = (*weights.shape, prediction.shape[-1])
     prediction = prediction.expand(shape)
-    bends = [own_hessian(mechanism, prediction, at) for at in outcomes_of(mechanism, values, question.beta)]
-    if len(bends) > 1 and not torch.allclose(bends[0], bends[1]):
-        raise ArgumentError(
-            f"the curvature of the cost of {mechanism.child!r} depends on its value: give data={{...}}."
-        )
+    bend = _curvature(mechanism, prediction, values, question.beta)
     jacobian = parameter_jacobian(prediction, question.parameters.tensors)
-    half = torch.einsum("knab,knbp->knap", bends[0], jacobian)
+    half = torch.einsum("knab,knbp->knap", bend, jacobian)
     part = question.beta * torch.einsum("knap,knaq,kn->npq", jacobian, half, weights.to(jacobian))
     return part, (jacobian != 0).flatten(0, -2).any(0)
 
 
 def outcomes_of(mechanism: Mechanism, values: Values, beta: float) -> list[Tensor]:
-    """The child's value; or its mean and another value, to see whether it matters."""
+    """The child's value; or two that it may have, to see whether it matters: its mean and half of it, or two states."""
     if mechanism.child in values:
         return [values[mechanism.child]]
     mean = mechanism.mean(values, beta).detach()
+    support = mechanism.variables[mechanism.child].support
+    if support.is_discrete:
+        return [torch.full_like(mean, state) for state in getattr(support, "values", (0.0, 1.0))[:2]]
     return [mean, mean * 0.5]
 
 

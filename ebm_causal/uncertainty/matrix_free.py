@@ -6,15 +6,17 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from ebm_causal.energies import Energy, Mechanism, mechanisms_of
+from ebm_causal.energies import Energy, Mechanism
 from ebm_causal.errors import ArgumentError
 from ebm_causal.gibbs import GibbsDensity, restrict
 from ebm_causal.inference import MarginalLikelihood, log_likelihood_of_given
 from ebm_causal.shapes import as_names, check_beta
 from ebm_causal.uncertainty.fisher import ask
-from ebm_causal.uncertainty.gauss_newton import outcomes_of, own_hessian
+from ebm_causal.uncertainty.gauss_newton import predicted
 from ebm_causal.uncertainty.informations import Question, repeated, simulated
 from ebm_causal.uncertainty.operators import FisherOperator
+
+SINGULAR = 1e-6  # of the largest eigenvalue: what rounding may take below zero
 
 
 def fisher_operator(
@@ -123,24 +125,8 @@ def _by_draws(question: Question, draws: int, seed: int, cached: bool) -> Fisher
 
 
 def _by_predictions(question: Question, data: Mapping[str, object] | None, cached: bool) -> FisherOperator:
-    mechanisms = [m for name, m in mechanisms_of(question.energy).items() if name in question.over]
-    if question.latents or question.global_normalizer or len(mechanisms) != 1:
-        raise ArgumentError("kind='ggn' serves one mechanism without latents; take 'expected' with draws.")
-    (mechanism,) = mechanisms
-    held = restrict(
-        question.energy,
-        tuple(n for n in question.over if not data),
-        {**question.given, **(data or {})},
-        question.beta,
-    )
-    values = {name: value.expand(held.rows, *value.shape[1:]) for name, value in held.given.items()}
-    bend = question.beta * _curvature(mechanism, values, question.beta)
-    factor, failed = torch.linalg.cholesky_ex(bend)
-    if bool((failed > 0).any()):
-        lowest, vectors = torch.linalg.eigh(bend)
-        factor = (
-            vectors * lowest.clamp_min(0.0).sqrt()[..., None, :]
-        )  # a singular cost, as softmax, has zeros
+    mechanism, values, bend = predicted(question, data)
+    factor = _root(bend, mechanism)
 
     def predictions() -> Tensor:
         return mechanism.predict(values)
@@ -157,11 +143,19 @@ def _by_predictions(question: Question, data: Mapping[str, object] | None, cache
     )  # fmt: skip
 
 
-def _curvature(mechanism: Mechanism, values: Mapping[str, Tensor], beta: float) -> Tensor:
-    prediction = mechanism.predict(values).detach()
-    bends = [own_hessian(mechanism, prediction, at) for at in outcomes_of(mechanism, values, beta)]
-    if len(bends) > 1 and not torch.allclose(bends[0], bends[1]):
+def _root(bend: Tensor, mechanism: Mechanism) -> Tensor:
+    """Roots of a cost's curvatures, which may be singular, as that of softmax.
+
+    Raises:
+        ArgumentError: If the cost bends downward.
+    """
+    factor, failed = torch.linalg.cholesky_ex(bend)
+    if not bool((failed > 0).any()):
+        return factor
+    values, vectors = torch.linalg.eigh(bend)
+    if bool((values[..., 0] < -SINGULAR * values.abs().amax(-1)).any()):
         raise ArgumentError(
-            f"the curvature of the cost of {mechanism.child!r} depends on its value: give data={{...}}."
+            f"the cost of {mechanism.child!r} bends downward at the data (curvature {float(values.min()):.3g}): its "
+            "Gauss-Newton matrix is no information. Take kind='expected' with draws."
         )
-    return bends[0]
+    return vectors * values.clamp_min(0.0).sqrt()[..., None, :]  # what rounding took below zero

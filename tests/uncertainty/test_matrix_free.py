@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 import ebm_causal as ec
-from ebm_causal.errors import ArgumentError, ConvergenceError
+from ebm_causal.errors import ArgumentError, ConvergenceError, EnergyError
 from ebm_causal.uncertainty import FisherOperator, fisher_operator
 
 F64 = torch.float64
@@ -50,6 +50,15 @@ def test_gauss_newton_of_classes_whose_cost_has_a_flat_direction():
     operator = fisher_operator(energy, given={"x": X}, kind="ggn", data={"y": labels})
     assert torch.allclose(operator.diagonal(), dense(operator).diagonal(), atol=1e-10)
     assert torch.linalg.eigvalsh(dense(operator))[0] > -1e-10
+
+
+def test_the_curvature_of_classes_and_signs_needs_no_data():
+    labels = torch.zeros(9, 1, dtype=F64)
+    for outputs, cost in ((3, ec.CategoricalCost(3)), (1, ec.BernoulliCost())):
+        energy = ec.Energy([ec.Mechanism("y", "x", Net(outputs), cost)])
+        alone = fisher_operator(energy, given={"x": X}, kind="ggn")
+        told = fisher_operator(energy, given={"x": X}, kind="ggn", data={"y": labels})
+        assert torch.allclose(dense(alone), dense(told))
 
 
 def test_products_by_draws_are_outer_products_of_scores(monkeypatch):
@@ -156,6 +165,20 @@ def test_what_an_operator_does_not_serve():
         fisher_operator(latent, "y", given={"x": [[3.0]]})
     with pytest.raises(ArgumentError, match="draws must be at least 2"):
         fisher_operator(latent, "input_weight", given={"x": [[3.0]]}, draws=1)
+
+
+def test_a_cost_that_bends_downward():
+    energy = ec.Energy([ec.Mechanism("y", "x", Net(1), ec.StudentTCost(1.0))])
+    with pytest.raises(ArgumentError, match="the cost of 'y' bends downward at the data"):
+        fisher_operator(energy, given={"x": X}, kind="ggn", data={"y": X[:, :1] + 10})
+
+
+def test_a_parameter_that_no_prediction_uses():
+    energy = ec.Energy(
+        [ec.Mechanism("y", "x", Net(), ec.SquaredError(nn.Parameter(torch.tensor(0.5, dtype=F64))), dim=2)]
+    )
+    with pytest.raises(EnergyError, match="no prediction of .* depends on .*scale"):
+        fisher_operator(energy, given={"x": X}, kind="ggn")
 
 
 def test_kinds_that_an_operator_does_not_know(unchecked):
