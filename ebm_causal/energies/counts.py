@@ -64,7 +64,7 @@ class TemperedPoisson(TorchDistribution):
         return TemperedPoisson(self.log_rate.expand(shape), self.beta.expand(shape))
 
 
-def count_series(log_rate: Tensor, beta: Tensor) -> tuple[Tensor, Tensor]:
+def count_series(log_rate: Tensor, beta: Tensor, *, least: int = 16) -> tuple[Tensor, Tensor]:
     r"""The counts that carry the series :math:`\sum_k (\lambda^k/k!)^\beta`, and the logs of its terms there.
 
     The terms rise up to the rate and fall beyond it, by ratios that only shrink, so what is left out on either
@@ -73,6 +73,7 @@ def count_series(log_rate: Tensor, beta: Tensor) -> tuple[Tensor, Tensor]:
     Args:
         log_rate: The log of the rate, any shape.
         beta: The inverse temperature, of a shape that broadcasts.
+        least: How far from the rate the window reaches at least.
 
     Returns:
         Counts and log terms in double precision, ``[*shape, terms]``.
@@ -83,7 +84,7 @@ def count_series(log_rate: Tensor, beta: Tensor) -> tuple[Tensor, Tensor]:
     eta, inverse = torch.broadcast_tensors(log_rate.double(), beta.double())
     eta, inverse = eta[..., None], inverse[..., None]
     rate = eta.detach().exp()
-    reach = 16 + int(8 * float((rate / inverse.detach()).max().clamp(max=2.0**60)) ** 0.5)
+    reach = least + int(8 * float((rate / inverse.detach()).max().clamp(max=2.0**60)) ** 0.5)
     while eta.numel() * reach <= MOST_TERMS:
         offsets = torch.arange(-reach, reach + 1, dtype=torch.float64, device=eta.device)
         counts = rate.floor() + offsets

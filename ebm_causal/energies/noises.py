@@ -83,49 +83,70 @@ def abduct(mechanism: Mechanism, values: Values, beta: float, generator: torch.G
         left = child - mechanism.predict(values)
         return Noise(coupling, lambda parents: mechanism.predict(parents) + left)
     find = _monotone if coupling == "monotone" else _gumbel
-    levels, log_weights = _levels(mechanism, values, beta)
-    kept = find(
-        child.reshape(*child.shape[: child.ndim - _own(mechanism)], -1), (levels, log_weights), generator
-    )
+    own = child.shape[child.ndim - _own(mechanism) :]
+    flat = child.reshape(*child.shape[: child.ndim - len(own)], -1)
+    kept = find(flat, _reaching(mechanism, (values, beta), lambda *_: flat)[0], generator)
 
     def under(parents: Values) -> Tensor:
-        flat = kept(*_levels(mechanism, parents, beta))
-        return flat.reshape(*flat.shape[:-1], *child.shape[child.ndim - _own(mechanism) :])
+        found = _reaching(mechanism, (parents, beta), kept)[1]
+        return found.reshape(*found.shape[:-1], *own)
 
     return Noise(coupling, under)
+
+
+def _reaching(
+    mechanism: Mechanism, at: tuple[Values, float], find: Callable[[Tensor, Tensor], Tensor]
+) -> tuple[tuple[Tensor, Tensor], Tensor]:
+    """The values a child can take, so many that one is beyond each that is found among them, and what is found."""
+    reach = 16
+    while True:
+        levels, log_weights = _levels(mechanism, at, reach)
+        found = find(levels, log_weights)
+        if levels.ndim == 1 or bool((found < levels[..., -1]).all()):
+            return (levels, log_weights), found
+        reach *= 2
 
 
 def _monotone(
     child: Tensor, law: tuple[Tensor, Tensor], generator: torch.Generator
 ) -> Callable[[Tensor, Tensor], Tensor]:
-    """A place within the child's step of its distribution function; later read off another one."""
+    """A place within the child's step of its distribution function; later read off another one.
+
+    It is kept as the logs of what lies below and above it, so that neither tail is lost to rounding.
+    """
     levels, log_weights = law
-    weights = log_weights.exp()
-    at = child[..., None]
-    below = torch.where(levels < at, weights, 0.0).sum(-1)
-    step = torch.where(levels == at, weights, 0.0).sum(-1)
-    place = below + step * _uniform(below, generator)
+    at, place = child[..., None], _uniform(child, generator)
+    step = _log_sum(log_weights, levels == at)
+    below = torch.logaddexp(_log_sum(log_weights, levels < at), step + place.log())
+    above = torch.logaddexp(_log_sum(log_weights, levels > at), step + (-place).log1p())
 
     def under(levels: Tensor, log_weights: Tensor) -> Tensor:
-        reached = log_weights.exp().cumsum(-1)
-        index = (reached < place[..., None]).sum(-1).clamp_max(reached.shape[-1] - 1)
+        reached = log_weights.logcumsumexp(-1)
+        left = log_weights.flip(-1).logcumsumexp(-1).flip(-1)[..., 1:]
+        upward, downward = (reached < below[..., None]).sum(-1), (left > above[..., None]).sum(-1)
+        index = torch.where(below < above, upward, downward).clamp_max(reached.shape[-1] - 1)
         return levels.expand(*index.shape, levels.shape[-1]).gather(-1, index[..., None])[..., 0].to(child)
 
     return under
 
 
+def _log_sum(log_weights: Tensor, among: Tensor) -> Tensor:
+    return torch.where(among, log_weights, -torch.inf).logsumexp(-1)
+
+
 def _gumbel(
     child: Tensor, law: tuple[Tensor, Tensor], generator: torch.Generator
 ) -> Callable[[Tensor, Tensor], Tensor]:
-    """Gumbel noise of each class, given which had the largest sum with its logit."""
+    """Gumbel noise of each class, given which had the largest sum with its logit.
+
+    A class that was impossible says nothing of its noise: that is drawn anew.
+    """
     levels, log_weights = law
     chosen = levels == child[..., None]
-    best = -(-_uniform(child.expand(chosen.shape[:-1]), generator).log()).log()[..., None]
-    others = -torch.log(
-        torch.exp(-best)
-        - _uniform(log_weights.expand(chosen.shape), generator).log() * torch.exp(-log_weights)
-    )
-    noise = torch.where(chosen, best, others) - log_weights
+    best = _gumbels(child.expand(chosen.shape[:-1]), generator)[..., None]
+    free = _gumbels(log_weights.expand(chosen.shape), generator)
+    others = -torch.logaddexp(-best, -free - log_weights)
+    noise = torch.where(log_weights.isinf(), free, torch.where(chosen, best, others) - log_weights)
 
     def under(levels: Tensor, log_weights: Tensor) -> Tensor:
         index = (log_weights + noise).argmax(-1)
@@ -134,29 +155,29 @@ def _gumbel(
     return under
 
 
-def _levels(mechanism: Mechanism, values: Values, beta: float) -> tuple[Tensor, Tensor]:
-    """The values a discrete child can take, rising, and their log probabilities, ``[..., dim, levels]``, in doubles."""
-    law = mechanism.distribution(values, beta)
+def _levels(mechanism: Mechanism, at: tuple[Values, float], reach: int) -> tuple[Tensor, Tensor]:
+    """The values a discrete child can take, rising, and their log probabilities, ``[..., dim, levels]``, in doubles.
+
+    Of counts those that carry the law, and at least as many as ``reach`` on either side of the rate.
+    """
+    law = mechanism.distribution(*at)
     if isinstance(law, dist.TransformedDistribution):  # an image's or a sequence's, as it lies flat
         law = law.base_dist
     if isinstance(law, FiniteLaw):
         return law.values.double(), law.logits.double()
     if isinstance(law, TemperedPoisson):
-        return _counts(law.log_rate, law.beta)
-    return _plain_levels(cast(Any, law).base_dist)
-
-
-def _plain_levels(law: Any) -> tuple[Tensor, Tensor]:
-    """Of the laws that Pyro has itself: Bernoulli and Poisson."""
-    if hasattr(law, "rate"):
-        return _counts(law.rate.log(), torch.ones((), dtype=torch.float64, device=law.rate.device))
-    logits = law.logits.double()
+        return _counts(law.log_rate, law.beta, reach)
+    plain = cast(Any, law).base_dist
+    if hasattr(plain, "rate"):
+        rate = plain.rate.clamp_min(torch.finfo(plain.rate.dtype).tiny)
+        return _counts(rate.log(), rate.new_ones(()), reach)
+    logits = plain.logits.double()
     sides = torch.stack([torch.zeros_like(logits), logits], -1)
     return torch.tensor([0.0, 1.0], dtype=torch.float64, device=logits.device), sides.log_softmax(-1)
 
 
-def _counts(log_rate: Tensor, beta: Tensor) -> tuple[Tensor, Tensor]:
-    counts, log_terms = count_series(log_rate, beta)
+def _counts(log_rate: Tensor, beta: Tensor, reach: int) -> tuple[Tensor, Tensor]:
+    counts, log_terms = count_series(log_rate, beta, least=reach)
     return counts, log_terms.log_softmax(-1)
 
 
@@ -164,6 +185,10 @@ def _uniform(like: Tensor, generator: torch.Generator) -> Tensor:
     """Uniform draws strictly between zero and one, in doubles."""
     drawn = torch.rand(like.shape, generator=generator, dtype=torch.float64)
     return drawn.clamp_min(torch.finfo(torch.float64).tiny).to(like.device)
+
+
+def _gumbels(like: Tensor, generator: torch.Generator) -> Tensor:
+    return -(-_uniform(like, generator).log()).log()
 
 
 def _own(mechanism: Mechanism) -> int:

@@ -25,19 +25,30 @@ def asked_of(query: Query, energy: Energy) -> tuple[str, ...]:
     return tuple(energy.variables) if query == ENERGY else (query,)
 
 
-def check_query(energy: Energy, query: Query, held: Iterable[str]) -> None:
+def check_query(energy: Energy, query: Query, held: Iterable[str], led: Iterable[str] = ()) -> None:
     """Refuse a query that is not a variable, that is held, or that is a function of what is no variable.
+
+    Args:
+        energy: The energy that is asked.
+        query: What is asked.
+        held: What is held at numbers.
+        led: What follows a policy and may be gone from the energy.
 
     Raises:
         EnergyError: Naming it.
     """
-    unknown = [name for name in asked_of(query, energy) if name not in energy.all_variables]
+    if not (isinstance(query, str) or callable(query)):
+        raise EnergyError(
+            f"a query is a variable's name, 'energy' or a function of variables; got {query!r}."
+        )
+    led = set(led)
+    unknown = [name for name in asked_of(query, energy) if name not in {*energy.all_variables, *led}]
     if unknown and not isinstance(query, str):
         raise EnergyError(
             f"the query {name_of(query)} takes {unknown[0]!r}, which is no variable; name its arguments after some of "
             f"{list(energy.all_variables)}."
         )
-    if isinstance(query, str) and query != ENERGY and query not in energy.variables:
+    if isinstance(query, str) and query != ENERGY and query not in {*energy.variables, *led}:
         raise EnergyError(f"unknown query {query!r}; ask for 'energy' or one of {list(energy.variables)}.")
     if query in set(held):
         raise EnergyError(f"the query {query!r} is itself held; ask for another variable.")

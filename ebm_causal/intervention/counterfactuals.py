@@ -14,6 +14,7 @@ from ebm_causal.energies import (
     Factor,
     Mechanism,
     abduct,
+    as_energy,
     coupling_of,
     mechanisms_of,
     normalized,
@@ -23,7 +24,7 @@ from ebm_causal.errors import EnergyError
 from ebm_causal.inference import sample
 from ebm_causal.intervention.asking import ENERGY, Query, check_query
 from ebm_causal.intervention.draws import Draws, asked_at
-from ebm_causal.intervention.policies import arguments_of, obeyed, obeying
+from ebm_causal.intervention.policies import arguments_of, looking, looks_at_itself, obeyed, obeying, split
 from ebm_causal.intervention.queries import drawn
 from ebm_causal.intervention.surgery import held_rows, refuse_undirected_surgery
 from ebm_causal.intervention.worlds import Imagined, Setting, causes
@@ -42,7 +43,7 @@ CONVENTIONS = {
 
 @torch.no_grad()
 def counterfactual(
-    energy: Energy,
+    energy: Energy | Factor,
     observed: Data | pd.DataFrame,
     do: Data,
     query: Query = "y",
@@ -90,13 +91,15 @@ def counterfactual(
     References:
         Pearl (2009), Causality, theorem 7.1.7.
     """
+    energy = as_energy(energy)
+    do = by_name(do, energy.variables)
     if not do:
         raise EnergyError("counterfactual() needs what to set, as in do={'x': 1.0}.")
     refuse_undirected_surgery(energy, do)
     seen = held_rows(energy, by_name(observed, energy.variables))
     if not seen:
         raise EnergyError("counterfactual() needs what was observed, as in observed={'x': 1.0, 'y': 2.0}.")
-    action, hidden = Action.of(energy, do), hidden_causes(energy, seen)
+    action, hidden = Action.of(energy, do), hidden_causes(energy, seen, do)
     check_query(energy, query, action.numbers)
     rows = common_rows({**_labelled("observed", seen), **_labelled("do", action.numbers)})
     notes = conventions(energy, action, {*seen, *hidden})
@@ -138,16 +141,13 @@ class Action:
         """
         _, numbers = obeying(energy, do)
         held = held_rows(energy, numbers)
-        soft: dict[str, Any] = {name: value for name, value in do.items() if name not in numbers}
-        graph = energy.graph
-        for name, value in soft.items():
-            looked = value.parents if isinstance(value, Mechanism) else arguments_of(energy, name, value)
-            graph.add_edges_from((other, name) for other in looked if other != name and other in graph)
+        soft = split(do)[1]
+        graph = looking(energy, soft)
         after = frozenset().union(*(nx.descendants(energy.graph, name) for name in do))
         return cls(numbers=held, soft=soft, after=after, order=tuple(nx.topological_sort(graph)))
 
 
-def hidden_causes(energy: Energy, seen: Iterable[str]) -> tuple[str, ...]:
+def hidden_causes(energy: Energy, seen: Iterable[str], done: Iterable[str]) -> tuple[str, ...]:
     """What was not seen and moved what was: of it the rows tell. Variables that share a prior with it come along.
 
     Raises:
@@ -158,7 +158,8 @@ def hidden_causes(energy: Energy, seen: Iterable[str]) -> tuple[str, ...]:
     groups = [set(group.variables) for group in prior_groups(energy)]
     for group in groups:
         hidden |= group - seen if group & hidden else set()
-    lost = hidden - set(mechanisms_of(energy)) - set().union(*groups)
+    lost = set(energy.variables) - seen - set(mechanisms_of(energy)) - set().union(*groups) - set(done)
+    lost |= hidden - set(mechanisms_of(energy)) - set().union(*groups)
     if lost:
         name = min(lost, key=list(energy.variables).index)
         raise EnergyError(
@@ -200,25 +201,31 @@ def predicted(setting: Setting, world: World, done: tuple[Action, int]) -> World
     other |= {name: value for name, value in fresh.items() if name not in other}
     for name in action.order:
         if name in action.soft:
-            other[name] = _obeying(setting, name, (action, rows), other)
-        elif name not in other and name in world:
-            known = {key: value.expand(setting.draws, *value.shape[1:]) for key, value in world.items()}
-            other[name] = abduct(mechanisms[name], known, setting.beta, setting.generator).under(other)
+            other[name] = _obeying(setting, name, (world, done), other)
         elif name not in other:
-            other[name] = _drawn_anew(setting, mechanisms[name], rows, other)
+            other[name] = _moved(setting, mechanisms[name], (world, rows), other)
     return other
 
 
-def _obeying(setting: Setting, name: str, done: tuple[Action, int], other: World) -> Tensor:
-    """What a policy or a new law sets; a policy that looks at what it sets meets the value that was."""
-    action, rows = done
+def _obeying(setting: Setting, name: str, told: tuple[World, tuple[Action, int]], other: World) -> Tensor:
+    """What a policy or a new law sets; a policy that looks at what it sets meets the value that would have been."""
+    world, (action, rows) = told
     value, own = action.soft[name], mechanisms_of(setting.energy).get(name)
     if isinstance(value, Mechanism):
         return _drawn_anew(setting, value, rows, other)
     looked = arguments_of(setting.energy, name, value)
     if name in looked and name not in other and own is not None:
-        other = other | {name: _drawn_anew(setting, own, rows, other)}
+        other = other | {name: _moved(setting, own, (world, rows), other)}
     return obeyed(name, value, {key: other[key] for key in looked}, setting.energy.all_variables[name])
+
+
+def _moved(setting: Setting, mechanism: Mechanism, told: tuple[World, int], other: World) -> Tensor:
+    """A variable under other causes, its noise kept where the row told of it, and drawn anew where not."""
+    world, rows = told
+    if mechanism.child not in world:
+        return _drawn_anew(setting, mechanism, rows, other)
+    known = {name: value.expand(setting.draws, *value.shape[1:]) for name, value in world.items()}
+    return abduct(mechanism, known, setting.beta, setting.generator).under(other)
 
 
 def _drawn_anew(setting: Setting, mechanism: Mechanism, rows: int, other: World) -> Tensor:
@@ -235,8 +242,12 @@ def conventions(energy: Energy, action: Action, known: set[str]) -> tuple[str, .
     Raises:
         IdentificationError: If a cost does not say what its noise is.
     """
-    moved = [m for name, m in mechanisms_of(energy).items() if name in action.after & known]
-    kinds = {m.child: coupling_of(m) for m in moved if m.child not in action.numbers}
+    replaced = {
+        *action.numbers,
+        *(name for name, value in action.soft.items() if not looks_at_itself(name, value)),
+    }
+    moved = [m for name, m in mechanisms_of(energy).items() if name in action.after & known - replaced]
+    kinds = {m.child: coupling_of(m) for m in moved}
     return tuple(
         CONVENTIONS[kind].format(child=child) for child, kind in kinds.items() if kind in CONVENTIONS
     )

@@ -1,8 +1,11 @@
 """Whether seeing and doing can differ at all: what else than the treatment's own effects links it to a query."""
 
+from collections.abc import Iterable
+
 import networkx as nx
 
 from ebm_causal.energies import Energy, latents_of, mechanisms_of, prior_groups
+from ebm_causal.errors import IdentificationError
 from ebm_causal.intervention.asking import ENERGY, Query, asked_of
 
 
@@ -13,13 +16,34 @@ def is_confounded(energy: Energy, held: tuple[str, ...], query: Query) -> bool:
     """
     cut = energy.graph
     cut.remove_edges_from(list(cut.out_edges(held)))
-    roots = set(cut) - set(mechanisms_of(energy)) - set(latents_of(energy)) - set(held)
+    roots = set(cut) - set(mechanisms_of(energy)) - set(latents_of(energy))
     for tied in (*(prior.variables for prior in prior_groups(energy)), roots):
         cut.add_edges_from((tuple(tied), name) for name in tied if len(tied) > 1)
     targets = set(asked_of(query, energy)) - set(held)
     moral = _moral(cut, None if query == ENERGY else targets | set(held))
     linked = set().union(*(nx.node_connected_component(moral, name) for name in held))
     return bool(linked & targets)
+
+
+def refuse_roots_without_law(energy: Energy, query: Query, held: Iterable[str]) -> None:
+    """Refuse where one variable of which only rows tell is seen, and another one that matters is not.
+
+    Raises:
+        IdentificationError: Naming both.
+    """
+    held = set(held)
+    lawless = set(energy.variables) - set(mechanisms_of(energy)) - set(latents_of(energy))
+    graph, ends = energy.graph, {*asked_of(query, energy), *(name for name in held if name not in lawless)}
+    matter = ends.union(*(nx.ancestors(graph, name) for name in ends if name in graph))
+    seen, other = (
+        [name for name in energy.variables if name in part]
+        for part in (lawless & held, lawless & matter - held)
+    )
+    if seen and other:
+        raise IdentificationError(
+            f"what {seen[0]!r} tells of {other[0]!r} only rows of both could say: neither has a mechanism or a prior. "
+            f"Write a mechanism of {other[0]!r} given {seen[0]!r}, or see both."
+        )
 
 
 def _moral(cut: nx.DiGraph, ends: set[str] | None) -> nx.Graph:

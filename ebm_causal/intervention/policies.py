@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import networkx as nx
+import torch
 from torch import Tensor, nn
 
 from ebm_causal.energies import Energy, Factor, LocalNormalizer, Mechanism, Variable
@@ -47,37 +48,88 @@ def arguments_of(energy: Energy, name: str, policy: Policy) -> tuple[str, ...]:
 def follow(energy: Energy, soft: Mapping[str, Any]) -> Energy:
     """The energy where some variables follow policies or other laws; what they cause sees them through these.
 
+    Effects come first: a policy that looks at what another one sets then meets what that sets.
+
     Raises:
         EnergyError: If a policy or a law does not fit, naming the variable.
     """
-    for name, value in soft.items():
+    for name in reversed(ordered(energy, soft)):
+        value = soft[name]
         energy = _relawed(energy, name, value) if isinstance(value, Mechanism) else _led(energy, name, value)
     return energy
 
 
-def _relawed(energy: Energy, name: str, law: Mechanism) -> Energy:
-    """Another mechanism in the place of a variable's own."""
+def ordered(energy: Energy, soft: Mapping[str, Any]) -> tuple[str, ...]:
+    """What follows policies or other laws, causes first, and what they look at before what they set.
+
+    Raises:
+        EnergyError: If one does not fit, or they look at each other in a circle.
+    """
+    return tuple(name for name in nx.topological_sort(looking(energy, soft)) if name in soft)
+
+
+def looking(energy: Energy, soft: Mapping[str, Any]) -> nx.DiGraph:
+    """The energy's graph with arrows to what follows policies or other laws from all that these look at.
+
+    Raises:
+        EnergyError: If one does not fit, or they look at each other in a circle.
+    """
+    graph = energy.graph
+    for name, value in soft.items():
+        looked = _causes_in(energy, name, value)
+        graph.add_edges_from((other, name) for other in looked if other != name and other in graph)
+    if not nx.is_directed_acyclic_graph(graph):
+        circle = " -> ".join(cause for cause, _ in nx.find_cycle(graph))
+        raise EnergyError(f"policies and mechanisms form the circle {circle}: each waits for another.")
+    return graph
+
+
+def looks_at_itself(name: str, value: Any) -> bool:
+    """Whether what a variable follows is a policy that looks at the value that would have been."""
+    return not isinstance(value, Mechanism) and name in inspect.signature(value).parameters
+
+
+def _causes_in(energy: Energy, name: str, value: Any) -> tuple[str, ...]:
+    """What a policy or another law looks at, checked."""
+    if not isinstance(value, Mechanism):
+        return arguments_of(energy, name, value)
     if name not in energy.variables:
         raise EnergyError(f"unknown variable {name!r}; the energy's variables are {list(energy.variables)}.")
-    if law.child != name:
+    if value.child != name:
         raise EnergyError(
-            f"the new mechanism of {name!r} is one of {law.child!r}; its child must be {name!r}."
+            f"the new mechanism of {name!r} is one of {value.child!r}; its child must be {name!r}."
         )
-    strangers = [parent for parent in law.parents if parent not in energy.all_variables]
+    strangers = [parent for parent in value.parents if parent not in energy.all_variables]
     if strangers:
         raise EnergyError(
             f"the new mechanism of {name!r} has the parent {strangers[0]!r}, which is no variable; there are "
             f"{list(energy.all_variables)}."
         )
-    _refuse_effects(energy, name, law.parents, "mechanism")
+    _refuse_effects(energy, name, value.parents, "mechanism")
+    return value.parents
+
+
+def obeyed_by(energy: Energy, soft: Mapping[str, Any], values: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Values in worlds, those of what follows policies as these set them and not as they would have been."""
+    found = dict(values)
+    for name in ordered(energy, soft):
+        if not isinstance(soft[name], Mechanism):
+            looked = {other: found[other] for other in arguments_of(energy, name, soft[name])}
+            variable = energy.all_variables[name]
+            led = obeyed(name, soft[name], looked, variable)
+            found[name] = led.expand(torch.broadcast_shapes(led.shape, (1, 1, *(variable.shape or (1,)))))
+    return found
+
+
+def _relawed(energy: Energy, name: str, law: Mechanism) -> Energy:
+    """Another mechanism in the place of a variable's own."""
     kept = [factor for factor in energy.factors.values() if not _is_law_of(factor, name)]
     return _rebuilt(energy, [*kept, law])
 
 
 def _led(energy: Energy, name: str, policy: Policy) -> Energy:
     """A variable that others see through a policy; its own mechanism stays where the policy looks at its value."""
-    looked = arguments_of(energy, name, policy)
-    natural = name in looked
+    natural = looks_at_itself(name, policy)
     parts: list[Factor] = []
     for factor in energy.factors.values():
         if _is_law_of(factor, name):

@@ -9,18 +9,18 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from ebm_causal.energies import Energy, latents_of, mechanisms_of, normalized, prior_groups
+from ebm_causal.energies import Energy, Factor, as_energy, latents_of, mechanisms_of, normalized, prior_groups
 from ebm_causal.errors import ConvergenceError, EnergyError
 from ebm_causal.gibbs import restrict
 from ebm_causal.inference import draw_rows
 from ebm_causal.intervention.asking import Query, check_query, name_of
 from ebm_causal.intervention.draws import Draws, asked_at
-from ebm_causal.intervention.linking import is_confounded
-from ebm_causal.intervention.policies import obeying
+from ebm_causal.intervention.linking import is_confounded, refuse_roots_without_law
+from ebm_causal.intervention.policies import obeyed_by, obeying, split
 from ebm_causal.intervention.pyro_worlds import Model, model_draws, model_gap
 from ebm_causal.intervention.surgery import held_rows, refuse_undirected_surgery
 from ebm_causal.intervention.worlds import Imagined, Setting, causes, evaluate, imagine
-from ebm_causal.shapes import Betas
+from ebm_causal.shapes import Betas, by_name
 
 Data = Mapping[str, object]
 Rows: TypeAlias = Mapping[str, object] | pd.DataFrame
@@ -57,7 +57,7 @@ def interventional(
         do: What is set, by name; numbers make one row, ``[rows, dim]`` as many; a callable is a policy, a mechanism
             a new law (see :func:`do`).
         query: A variable; or ``energy``, the sum of all factors but the mechanisms of what is set; or a function
-            of variables, ``lambda y: y > 0``.
+            of variables, ``lambda y: y > 0``. What follows a policy has the value that this sets.
         data: Rows of all that is not latent, by name or as a DataFrame; needed where a variable has neither
             mechanism nor prior.
         draws: How many worlds.
@@ -83,11 +83,14 @@ def interventional(
     References:
         Pearl (2009), Causality, section 3.2.
     """
-    if not isinstance(energy, Energy):
+    if not isinstance(energy, Energy | Factor):
         return model_draws(energy, (do, {}), query, (draws, seed), told=(data, beta))
+    energy = as_energy(energy)
+    do = by_name(do, energy.variables)
     refuse_undirected_surgery(energy, do)
     changed, numbers = obeying(energy, do)
-    check_query(changed, query, numbers)
+    soft = split(do)[1]
+    check_query(changed, query, numbers, led=soft)
     held = held_rows(changed, numbers)
 
     def ask(beta: float) -> Draws:
@@ -96,6 +99,8 @@ def interventional(
         start = causes(origin, data, held)
         roots = {name: value for name, value in start.items() if name not in mechanisms_of(changed)}
         world = imagine(setting, roots, held, {})
+        if callable(query) or query in soft:
+            world = replace(world, values=obeyed_by(energy, soft, world.values))
         answer = drawn(setting, query, (world, tuple(do)), "ancestral draws")
         return replace(answer, held=held)
 
@@ -145,15 +150,17 @@ def observational(
         >>> ec.observational(x + y + ec.GaussianRegularizer(1), given={"x": 1.0}).mean.round(decimals=1)
         tensor([[2.]], dtype=torch.float64)
     """
-    if not isinstance(energy, Energy):
+    if not isinstance(energy, Energy | Factor):
         return model_draws(energy, ({}, given), query, (draws, seed), told=(data, beta))
+    energy = as_energy(energy)
+    given = by_name(given, energy.variables)
     refuse_undirected_surgery(energy, given)
     check_query(energy, query, given)
     held = held_rows(energy, given)
 
     def ask(beta: float) -> Draws:
         setting = Setting.of(energy, draws, beta, seed)
-        world, method = _seen(setting, data, held)
+        world, method = _seen(setting, query, data, held)
         return replace(drawn(setting, query, (world, tuple(held)), method), held=held)
 
     return asked_at(beta, ask)
@@ -202,8 +209,9 @@ def confounding_gap(
         raise EnergyError(
             "confounding_gap() needs a variable that is seen or set, as in confounding_gap(energy, x=[0, 1])."
         )
-    if not isinstance(energy, Energy):
+    if not isinstance(energy, Energy | Factor):
         return model_gap(energy, treatment, query, (draws, seed), told=(data, beta))
+    energy = as_energy(energy)
     refuse_undirected_surgery(energy, treatment)
     check_query(energy, query, treatment)
     held = held_rows(energy, treatment)
@@ -217,8 +225,7 @@ def confounding_gap(
 
 
 def _gap(setting: Setting, query: Query, data: Rows | None, held: Mapping[str, Tensor]) -> Draws:
-    """Seen minus done at one temperature."""
-    seen, method = _seen(setting, data, held)
+    seen, method = _seen(setting, query, data, held)
     done = imagine(setting, causes(setting, data, held), held, {})
     a, b = (drawn(setting, query, (world, tuple(held)), method) for world in (seen, done))
     deviations = torch.cat([a.deviations, -b.deviations])
@@ -235,11 +242,13 @@ def _gap(setting: Setting, query: Query, data: Rows | None, held: Mapping[str, T
     )
 
 
-def _seen(setting: Setting, data: Rows | None, held: Mapping[str, Tensor]) -> tuple[Imagined, str]:
+def _seen(
+    setting: Setting, query: Query, data: Rows | None, held: Mapping[str, Tensor]
+) -> tuple[Imagined, str]:
+    refuse_roots_without_law(setting.energy, query, held)
     start = _from_posterior(setting, held) if data is None else None
     if start is not None:
-        world = imagine(setting, start, held, {})
-        return world, "draws from a lattice"
+        return imagine(setting, start, held, {}), "draws from a lattice"
     world = imagine(setting, causes(setting, data, held), {}, held)
     worst = float(world.effective_draws().min())
     if worst < FEWEST_EFFECTIVE:

@@ -6,10 +6,12 @@ from torch import Tensor
 
 from ebm_causal.energies import (
     Energy,
+    Factor,
     FunctionFactor,
     LocalNormalizer,
     Mechanism,
     Regularizer,
+    as_energy,
     like_of,
     mechanisms_of,
     undirected_of,
@@ -19,7 +21,7 @@ from ebm_causal.intervention.policies import obeying
 from ebm_causal.shapes import as_rows
 
 
-def do(energy: Energy, **values: object) -> Energy:
+def do(energy: Energy | Factor, **values: object) -> Energy:
     r"""The energy under an intervention: :math:`\mathrm{do}(x)` deletes one factor, the mechanism of x.
 
     .. math:: E_{\mathrm{do}(x)} = \sum_{v \neq x} \Big[E_v(v \mid \text{parents}) + \tfrac1\beta\log Z_v\Big] + R(z)
@@ -56,6 +58,7 @@ def do(energy: Energy, **values: object) -> Energy:
         Pearl (2009), Causality, section 3.2 (truncated factorization); section 4.2 (policies). Diaz and van der Laan
         (2012), Population intervention causal effects based on stochastic interventions (shifts).
     """
+    energy = as_energy(energy)
     if not values:
         raise EnergyError("do() needs a variable to set, as in do(energy, x=1.0).")
     refuse_undirected_surgery(energy, values)
@@ -80,6 +83,8 @@ def held_rows(energy: Energy, values: Mapping[str, object]) -> dict[str, Tensor]
     """
     held: dict[str, Tensor] = {}
     for name, value in values.items():
+        if name in energy.clamped:
+            raise EnergyError(f"{name!r} is set already, by do(): start from the energy before that.")
         if name not in energy.variables:
             raise EnergyError(
                 f"unknown variable {name!r}; the energy's variables are {list(energy.variables)}."

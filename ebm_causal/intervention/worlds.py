@@ -21,7 +21,7 @@ from ebm_causal.errors import EnergyError
 from ebm_causal.gibbs import restrict, site_law
 from ebm_causal.inference import draw_rows
 from ebm_causal.intervention.asking import ENERGY, Query, answered
-from ebm_causal.shapes import check_beta, common_rows
+from ebm_causal.shapes import check_beta, check_seed, common_rows, is_whole
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,13 +69,13 @@ class Setting:
 
         Raises:
             EnergyError: If there are fewer than two draws.
-            ArgumentError: If beta is not positive.
+            ArgumentError: If beta is not positive, or the seed is no whole number.
         """
-        if int(draws) != draws or draws < 2:
+        if not is_whole(draws) or draws < 2:
             raise EnergyError(
                 f"draws must be a whole number, at least two for a Monte Carlo error; got {draws}."
             )
-        generator = torch.Generator().manual_seed(seed)
+        generator = torch.Generator().manual_seed(check_seed(seed))
         return cls(energy=normalized(energy), draws=draws, beta=check_beta(beta), generator=generator)
 
 
@@ -163,8 +163,9 @@ def evaluate(setting: Setting, query: Query, world: Imagined, held: tuple[str, .
         return value, value
     value = world.values[query].expand(*shape, *world.values[query].shape[2:])
     mechanism = mechanisms_of(setting.energy).get(query)
-    effects = nx.descendants(setting.energy.graph, query)
-    if mechanism is None or query in held or effects & set(world.told):
+    if mechanism is None or query in held:
+        return value, value
+    if nx.descendants(setting.energy.graph, query) & set(world.told):
         return value, value
     return value, mechanism.mean(world.values, setting.beta).expand(value.shape)
 

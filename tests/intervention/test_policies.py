@@ -34,11 +34,13 @@ def test_a_policy_sets_x_by_what_comes_before_it():
 
 
 def test_a_shift_moves_what_would_have_been_and_keeps_its_confounding():
-    """x + 1 is seen by y, where x keeps its law given z: E[y] = d, E[y x] = d (E[x^2] + E[x]) + cov."""
+    """y = d (x + 1) + w + b z, where x keeps its law given z: E[y] = d; a query's x is the shifted one, so that
+    E[y (x + 1)] = d E[(x + 1)^2] + cov(x, w + b z)."""
     shifted = {"x": lambda x: x + 1}
     near(ec.interventional(world(), do=shifted), 1.5)
     variance = 0.25 + 1 + 1
-    near(ec.interventional(world(), do=shifted, query=lambda y, x: y * x), 1.5 * variance + 0.5 + 2)
+    near(ec.interventional(world(), do=shifted, query=lambda y, x: y * x), 1.5 * (variance + 1) + 0.5 + 2)
+    near(ec.interventional(world(), do=shifted, query="x"), 1.0)
     assert "x" in ec.do(world(), **shifted).variables
 
 
@@ -67,6 +69,34 @@ def test_a_shift_by_nothing_is_no_intervention():
 def test_a_policy_for_one_variable_and_a_number_for_another():
     found = ec.interventional(world(), do={"w": 2.0, "x": lambda w: 2 * w})
     near(found, 1.5 * 4 + 2)
+
+
+def test_the_dose_under_a_policy_can_be_asked():
+    near(ec.interventional(world(), do={"x": lambda w: 2 * w + 3}, query="x"), 3.0)
+    near(ec.interventional(world(), do={"x": lambda w: 2 * w + 3}, query=lambda x, w: x * w), 2.0)
+
+
+def chain():
+    """z hidden; z -> a -> b, and y = a + 10 b + e."""
+    a = ec.Mechanism("a", "z", lambda z: z, ec.SquaredError())
+    b = ec.Mechanism("b", "a", lambda a: a, ec.SquaredError())
+    return (
+        a
+        + b
+        + ec.Mechanism("y", ("a", "b"), lambda a, b: a + 10 * b, ec.SquaredError())
+        + ec.GaussianRegularizer(1)
+    )
+
+
+@pytest.mark.parametrize("first", ["a", "b"])
+def test_a_policy_meets_what_another_one_sets_in_whatever_order_they_are_given(first):
+    """a := 5, b := a + 1: y is 65; a := a + 5, b := a: y is 11 (a + 5), 55 on average."""
+    for policies, known in (
+        ({"a": lambda z: 0 * z + 5, "b": lambda a: a + 1}, 65.0),
+        ({"a": lambda a: a + 5, "b": lambda a: a}, 55.0),
+    ):
+        given = dict(sorted(policies.items(), reverse=first == "b"))
+        near(ec.interventional(chain(), do=given), known)
 
 
 def test_a_policy_over_rows_of_data():
@@ -139,6 +169,7 @@ def test_a_curve_with_bands_along_the_dose():
         ({"x": lambda y: y}, "looks at 'y', which is an effect of 'x'"),
         ({"x": lambda v: v}, "takes 'v', which is no variable"),
         ({"v": lambda w: w}, "unknown variable 'v'"),
+        ({"w": lambda z: z, "z": lambda w: w}, "form the circle"),
         ({"x": lambda w: torch.cat([w, w], -1)}, r"must give tensors \[..., 1\]; got"),
         ({"x": lambda w: w / 0}, "values that are not finite"),
         ({"x": ec.Mechanism("y", "w", lambda w: w, ec.SquaredError())}, "its child must be 'x'"),

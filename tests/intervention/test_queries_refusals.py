@@ -1,9 +1,10 @@
 import math
 
 import pytest
+import torch
 
 import ebm_causal as ec
-from ebm_causal.errors import ConvergenceError, EnergyError, IdentificationError
+from ebm_causal.errors import ArgumentError, ConvergenceError, EnergyError, IdentificationError
 
 
 def world(a=1.0, b=2.0, d=1.0, s_x=1.0, s_y=1.0, weight=1.0):
@@ -70,3 +71,52 @@ def test_a_factor_without_direction():
     ):
         with pytest.raises(IdentificationError, match="has no direction"):
             ask()
+
+
+def tied_roots():
+    """x and w have no law of their own; in the rows they go together."""
+    rows = torch.linspace(-1, 1, 50, dtype=torch.float64)
+    y = ec.Mechanism("y", ("x", "w"), lambda x, w: x + w, ec.SquaredError())
+    return ec.Energy([y]), {"x": rows, "w": rows, "y": 2 * rows}
+
+
+def test_seeing_what_only_rows_tie_to_another_cause():
+    """Setting x leaves w as in the rows; what seeing x tells of w was left out without a word."""
+    energy, rows = tied_roots()
+    done = ec.interventional(energy, do={"x": 1.0}, data=rows, draws=5000)
+    assert done.mean.item() == pytest.approx(1.0, abs=1e-9)
+    for ask in (
+        lambda: ec.observational(energy, given={"x": 1.0}, data=rows),
+        lambda: ec.confounding_gap(energy, x=1.0, data=rows),
+    ):
+        with pytest.raises(IdentificationError, match="what 'x' tells of 'w' only rows of both could say"):
+            ask()
+    both = ec.observational(energy, given={"x": 1.0, "w": 2.0})
+    assert both.mean.item() == pytest.approx(3.0)
+
+
+def test_one_mechanism_is_an_energy_too():
+    y = ec.Mechanism("y", "x", lambda x: 2 * x, ec.SquaredError())
+    assert ec.interventional(y, do={"x": 3.0}).mean.item() == 6.0
+    assert ec.observational(y, given={"x": 3.0}).mean.item() == 6.0
+    assert ec.counterfactual(y, {"x": 1.0, "y": 0.0}, do={"x": 3.0}).mean.item() == pytest.approx(4.0)
+    assert list(ec.do(y, x=1.0).variables) == ["y"]
+
+
+def test_a_variable_that_is_set_already():
+    with pytest.raises(EnergyError, match="'x' is set already, by do"):
+        ec.interventional(ec.do(world(), x=1.0), do={"x": 2.0})
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_arguments_of_another_kind():
+    with pytest.raises(EnergyError, match="values are given by name"):
+        ec.interventional(world(), do=1.0)
+    with pytest.raises(EnergyError, match="values are given by name"):
+        ec.observational(world(), given=[1.0])
+    with pytest.raises(EnergyError, match="a query is a variable's name, 'energy' or a function"):
+        ec.interventional(world(), do={"x": 1.0}, query=3)
+    with pytest.raises(EnergyError, match="draws must be a whole number"):
+        ec.interventional(world(), do={"x": 1.0}, draws=math.nan)
+    with pytest.raises(ArgumentError, match="seed must be a whole number"):
+        ec.interventional(world(), do={"x": 1.0}, seed=None)
