@@ -10,6 +10,7 @@ from ebm_causal.calculus.jacobians import (
     parameter_jacobian,
     rows_without_slope,
     taylor,
+    values_of_rows,
 )
 from ebm_causal.calculus.lagrangian import Backpropagation, Residuals, backpropagate, stationarity_residuals
 from ebm_causal.calculus.mechanics import Motion, euler_lagrange
@@ -35,4 +36,5 @@ __all__ = [
     "spectrum",
     "stationarity_residuals",
     "taylor",
+    "values_of_rows",
 ]

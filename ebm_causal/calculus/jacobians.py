@@ -73,7 +73,9 @@ def taylor(function: RowFunction, points: Tensor, order: int = 1, covariance: Te
     """
     with torch.enable_grad():
         inputs = points.detach().requires_grad_()
-        value = _checked(function(inputs), points)
+        value = values_of_rows(function, inputs)
+        if not value.requires_grad:
+            raise ArgumentError("the function's output does not depend on its input by differentiable steps.")
         slopes = [_slope(value[..., i], inputs, order > 1) for i in range(value.shape[-1])]
         hessian = bend = None
         if order > 1:
@@ -177,12 +179,25 @@ def _slope(entries: Tensor, inputs: Tensor, keep: bool) -> Tensor:
     return torch.zeros_like(inputs) if slope is None else slope
 
 
-def _checked(value: object, points: Tensor) -> Tensor:
-    if not isinstance(value, Tensor) or value.shape[:-1] != points.shape[:-1] or not value.ndim:
+def values_of_rows(function: RowFunction, points: Tensor) -> Tensor:
+    """What a function of rows gives, real numbers.
+
+    Raises:
+        ArgumentError: If it fails, or gives no real tensor with the batch of the points and an output at least.
+    """
+    try:
+        value: object = function(points)
+    except (RuntimeError, TypeError, IndexError, AttributeError) as error:
+        raise ArgumentError(
+            f"the function does not take a tensor {list(points.shape)} of {points.dtype}: {error}"
+        ) from error
+    if not isinstance(value, Tensor) or not value.ndim or value.shape[:-1] != points.shape[:-1]:
         found = list(value.shape) if isinstance(value, Tensor) else type(value).__name__
         raise ArgumentError(
             f"the function must map [*batch, n] to [*batch, m]; it maps {list(points.shape)} to {found}."
         )
-    if not value.requires_grad:
-        raise ArgumentError("the function's output does not depend on its input by differentiable steps.")
-    return value
+    if value.is_complex() or not value.shape[-1]:
+        raise ArgumentError(
+            f"the function must give real outputs, one at least; got {list(value.shape)} in {value.dtype}."
+        )
+    return value if value.is_floating_point() else value.to(points.dtype)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ebm_causal.calculus import RowFunction
+from ebm_causal.calculus import RowFunction, values_of_rows
 from ebm_causal.errors import ArgumentError
 from ebm_causal.uncertainty.uncertain import Uncertain
 
@@ -118,12 +118,7 @@ def _values(function: RowFunction, inputs: Uncertain, standard: Tensor) -> Tenso
     """The function at standardized inputs ``[points, *batch, n]``."""
     points = inputs.mean + (inputs.root @ standard[..., None]).squeeze(-1)
     with torch.no_grad():
-        values = function(points)
-    if not isinstance(values, Tensor) or values.shape[:-1] != points.shape[:-1]:
-        found = list(values.shape) if isinstance(values, Tensor) else type(values).__name__
-        raise ArgumentError(
-            f"the function must map [*batch, n] to [*batch, m]; it maps {list(points.shape)} to {found}."
-        )
+        values = values_of_rows(function, points)
     bad = ~values.isfinite().all(-1)
     if bool(bad.any()):
         where = points[bad][0].tolist()

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ebm_causal.calculus import RowFunction, Taylor, rows_without_slope, taylor
 from ebm_causal.errors import ArgumentError
+from ebm_causal.shapes import as_names, check_callable, check_count, check_seed
 from ebm_causal.uncertainty.clouds import Cloud, by_cubature, by_draws
 from ebm_causal.uncertainty.propagated import Propagation
 from ebm_causal.uncertainty.shares import covariance_shares, shapley_shares
@@ -19,7 +20,7 @@ Method = Literal["first_order", "second_order", "third_order", "sigma_points", "
 Shares = Literal["covariance", "shapley"]
 ORDERS = {"first_order": 1, "second_order": 2, "third_order": 3}
 PARTED_SD, PARTED_MEAN = 0.05, 0.1  # of the standard deviation, beyond four standard errors
-MOSTLY_LINEAR = 0.5
+MOSTLY_LINEAR, NOTHING = 0.5, 1e-12  # of the variance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +112,7 @@ def propagate_variance(
         method=method, shares=shares, draws=draws, seed=seed, cross_check=cross_check, units=units,
         outputs=outputs,
     )  # fmt: skip
+    check_callable("function", function)
     return propagate(function, uncertain(mean, covariance), settings)
 
 
@@ -172,7 +174,7 @@ def _slopes(function: RowFunction, inputs: Uncertain, order: int) -> Taylor:
     if bad:
         raise ArgumentError(
             f"the function is not differentiable at the mean in rows {bad[:5]}: it has a kink there, or a step that "
-            "autograd does not see (detach, rounding, randomness). Use 'sigma_points' or 'monte_carlo'."
+            "autograd does not see (detach, rounding, randomness, rows that mix). Use 'sigma_points' or 'monte_carlo'."
         )
     return found
 
@@ -187,7 +189,7 @@ def _from_cloud(function: RowFunction, inputs: Uncertain, settings: Settings) ->
     linear = Taylor(cloud.mean, _by_inputs(cloud.with_inputs, inputs))
     variances = _variances(cloud.covariance)
     explained = (cloud.with_inputs**2).sum(-1)
-    shares = _linear_shares(linear, inputs, settings, explained)
+    shares = _linear_shares(linear, inputs, settings, (explained, variances))
     return Propagation(
         mean=cloud.mean, covariance=cloud.covariance, shares=shares, share_kind=settings.shares,
         method=settings.method, standard_error=cloud.mean_error, covariance_standard_error=cloud.covariance_error,
@@ -204,14 +206,21 @@ def _by_inputs(with_standard: Tensor, inputs: Uncertain) -> Tensor:
     return with_standard @ torch.linalg.pinv(root, rtol=1e-7) / scale[..., None, :]
 
 
-def _linear_shares(linear: Taylor, inputs: Uncertain, settings: Settings, explained: Tensor) -> Tensor:
+def _linear_shares(
+    linear: Taylor, inputs: Uncertain, settings: Settings, parts: tuple[Tensor, Tensor]
+) -> Tensor:
+    """Shares of the part that is linear; in equal parts where there is none."""
+    explained, variances = parts
     sigma = inputs.covariance
     part = explained.clamp_min(torch.finfo(explained.dtype).tiny)
     if settings.shares == "shapley":
         shares = shapley_shares(linear, sigma, part)
     else:
         shares = covariance_shares(linear, linear.jacobian @ sigma, sigma, part)
-    return shares / shares.sum(-1, keepdim=True)
+    nothing = (explained <= NOTHING * variances)[..., None]
+    even = inputs.varies.to(shares) / inputs.varies.sum(-1, keepdim=True)
+    even = even.expand(*shares.shape[:-2], shares.shape[-1])[..., None, :]
+    return torch.where(nothing, even, shares / torch.where(nothing, 1.0, shares.sum(-1, keepdim=True)))
 
 
 def _bent(cloud: Cloud, linear: Tensor) -> tuple[str, ...]:
@@ -221,7 +230,7 @@ def _bent(cloud: Cloud, linear: Tensor) -> tuple[str, ...]:
     least = float(linear.min())
     note = (
         f"a linear function of the inputs explains {least:.2g} of the variance of outputs {bad[:5]}: the shares divide "
-        "that part alone. Use 'second_order' for shares of what bends."
+        "that part alone (in equal parts where it is nothing). Use 'second_order' for shares of what bends."
     )
     return (note,)
 
@@ -257,12 +266,12 @@ def _check(settings: Settings) -> None:
         raise ArgumentError(f"method must be one of {list(get_args(Method))}; got {settings.method!r}.")
     if settings.shares not in get_args(Shares):
         raise ArgumentError(f"shares must be 'covariance' or 'shapley'; got {settings.shares!r}.")
-    if settings.draws < 2:
-        raise ArgumentError(f"draws must be at least 2; got {settings.draws}.")
+    check_count("draws", settings.draws, least=2)
+    check_seed(settings.seed)
 
 
 def _named(inputs: Uncertain, settings: Settings, size: int) -> dict:
-    outputs, units = tuple(settings.outputs or ()), dict(settings.units or {})
+    outputs, units = as_names(settings.outputs or ()), dict(settings.units or {})
     if outputs and len(outputs) != size:
         raise ArgumentError(f"outputs must name {size} outputs; got {list(outputs)}.")
     unknown = [name for name in units if name not in (*inputs.names, *outputs)]
@@ -284,6 +293,7 @@ def _variances(spread: Tensor) -> Tensor:
                 "a spread so wide. Use 'monte_carlo'."
             )
         raise ArgumentError(
-            f"output {output} has no variance: no input that moves it is uncertain, so there are no shares."
+            f"output {output} has no variance: no input that moves it is uncertain (to first order: its slopes are "
+            "zero there; take 'second_order' or 'monte_carlo'), so there are no shares."
         )
     return variances

@@ -48,14 +48,14 @@ def uncertain(mean: object, covariance: object) -> Uncertain:
     names = _names(mean)
     if isinstance(covariance, pd.DataFrame):
         covariance = _in_order(covariance, names)
-    if isinstance(mean, pd.Series):
+    if isinstance(mean, (pd.Series, pd.DataFrame)):
         mean = mean.to_numpy()
-    if isinstance(mean, Mapping):
+    if isinstance(mean, Mapping) and mean:
         mean = _joined(mean)
     point = as_tensor("mean", mean)
-    if point.ndim == 0 or point.shape[-1] == 0:
+    if point.ndim == 0 or not point.numel():
         raise ArgumentError(
-            f"the mean must be [*batch, inputs] with at least one input; got {list(point.shape)}."
+            f"the mean must be [*batch, inputs] with at least one input and one row; got {list(point.shape)}."
         )
     if not bool(point.isfinite().all()):
         raise ArgumentError("the mean holds NaN or infinity.")
@@ -66,9 +66,15 @@ def uncertain(mean: object, covariance: object) -> Uncertain:
 
 
 def _names(mean: object) -> tuple[str, ...]:
-    if isinstance(mean, pd.Series):
-        return tuple(map(str, mean.index)) if not isinstance(mean.index, pd.RangeIndex) else ()
-    return tuple(map(str, mean)) if isinstance(mean, Mapping) else ()
+    found: tuple[str, ...] = ()
+    if isinstance(mean, Mapping):
+        found = tuple(map(str, mean))
+    if isinstance(mean, (pd.Series, pd.DataFrame)):
+        labels = mean.index if isinstance(mean, pd.Series) else mean.columns
+        found = () if isinstance(labels, pd.RangeIndex) else tuple(map(str, labels))
+    if len(set(found)) < len(found):
+        raise ArgumentError(f"the inputs' names must differ; got {list(found)}.")
+    return found
 
 
 def _joined(mean: Mapping[str, object]) -> Tensor:
@@ -76,13 +82,20 @@ def _joined(mean: Mapping[str, object]) -> Tensor:
 
 
 def _in_order(frame: pd.DataFrame, names: tuple[str, ...]) -> np.ndarray:
+    rows, columns = list(map(str, frame.index)), list(map(str, frame.columns))
     if not names:
+        if set(rows) == set(columns) and rows != columns:
+            raise ArgumentError(
+                f"the covariance names its rows {rows} and its columns {columns}: put them into one order, or name the "
+                "mean too."
+            )
         return frame.to_numpy()
-    if set(map(str, frame.columns)) != set(names) or set(map(str, frame.index)) != set(names):
+    if sorted(columns) != sorted(names) or sorted(rows) != sorted(names):
         raise ArgumentError(
             f"the covariance must name the inputs {list(names)} in rows and columns; it has {list(frame.columns)}."
         )
-    return frame.loc[list(names), list(names)].to_numpy()
+    named = frame.set_axis(rows, axis=0).set_axis(columns, axis=1)
+    return named.loc[list(names), list(names)].to_numpy()
 
 
 def _check_shape(sigma: Tensor, point: Tensor) -> None:
