@@ -11,6 +11,7 @@ from torch import Tensor
 UNKNOWN = 1e15  # the energy where none was evaluated, or where it is infinite
 BENT = 1e13  # a larger bend has an unknown neighbor
 ROUGH = 0.125  # of the change of a bend from a point to the next, by which predictions may be too high
+CURVED = {1: (1.0, 1.0), 2: (1.0, 1.0), 3: (4.0, 8.0)}  # times that for cells, fine points: ridges may curve
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +114,8 @@ def see(look: Look, drop: float, step: float) -> Sight:
     Basins between the points are seen by the parabolas through each point and its neighbors, and where bends
     change from one point to the next, the energy may be lower than these by a part of the change. As all this
     may reach too deep, the floor is the lowest point itself: rather too much is kept than too little.
+    In three dimensions cells and fine points are chosen with a wider doubt, as ridges may curve away from the
+    paraboloids; whether mass reaches an end is not, so that no box grows for ever on kinks.
     A bend counts the less the higher it lies: at an energy e above the floor, a lattice of step h errs by
     :math:`e^{-e - 2\pi^2/(b h^2)}`.
     """
@@ -133,15 +136,18 @@ def see(look: Look, drop: float, step: float) -> Sight:
         bends.append(bend)
     floor = grid.amin(dims)
     lowered.sub_(floor)
-    keep = (lowered - doubt <= drop) & (grid < BENT)
+    known, (cells, points) = grid < BENT, CURVED[look.dim]
+    mass = (lowered - doubt <= drop) & known
+    ends = [[_any(mass.select(axis, end)) for axis in dims] for end in (0, -1)]
+    keep = (lowered.sub(doubt, alpha=cells) <= drop) & known
     counts = lowered.mul_(-(step**2) / (2 * math.pi**2)).add_(1).clamp_(0, 1)
     sharp = [
         bend.mul_(counts.narrow(axis, 1, look.shape[axis] - 2)).amax(dims) for axis, bend in enumerate(bends)
     ]
-    ends = [[_any(keep.select(axis, end)) for axis in dims] for end in (0, -1)]
     return Sight(
         floor=floor, keep=keep.reshape(-1, grid.shape[-1]), sharp=torch.stack(sharp, -1),
-        touches=torch.stack([torch.stack(end, -1) for end in ends], -2), doubt=doubt.reshape(-1, grid.shape[-1]),
+        touches=torch.stack([torch.stack(end, -1) for end in ends], -2),
+        doubt=doubt.mul_(points).reshape(-1, grid.shape[-1]),
     )  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from ebm_causal.sampling import adapt_lattice
 
 F64 = torch.float64
 DIMS = pytest.mark.parametrize("dim", [1, 2, 3])
+MOSTLY_PLANE = pytest.mark.parametrize("dim", [1, 2, pytest.param(3, marks=pytest.mark.slow)])
 
 
 def covered(energy, known, given=None, *, within):
@@ -29,7 +30,7 @@ def function(energy, dim):
     return ec.energy(energy, z=dim)
 
 
-@DIMS
+@MOSTLY_PLANE
 @pytest.mark.parametrize("weight", [1.0, 3.0])
 def test_a_laplace_prior(dim, weight):
     prior = ec.LaplaceRegularizer(dim, weight=weight)
@@ -51,7 +52,7 @@ def laplace_posterior(y, noise):
     return (noise * math.sqrt(math.pi / 2) * (one + other)).log() - y**2 / (2 * noise**2)
 
 
-@DIMS
+@MOSTLY_PLANE
 @pytest.mark.parametrize("noise", [1.0, 0.3])
 def test_a_laplace_prior_under_a_normal_likelihood(dim, noise):
     y = 1.5 * torch.randn((8, 3, 1)[dim - 1], dim, generator=torch.Generator().manual_seed(0), dtype=F64)
@@ -71,7 +72,7 @@ def relu_posterior(y, noise=0.3, slope=3.0):
     return math.log(sum(pieces)) - least
 
 
-@DIMS
+@MOSTLY_PLANE
 def test_a_relu_decoder(dim):
     y = torch.linspace(-1, 3, 6, dtype=F64).reshape(dim, -1).T[: 4 - dim]
     known = torch.tensor([sum(map(relu_posterior, row)) for row in y.tolist()], dtype=F64)
@@ -79,7 +80,7 @@ def test_a_relu_decoder(dim):
     covered(energy + ec.GaussianRegularizer(dim), known, {"y": y}, within=1e-2)
 
 
-@DIMS
+@MOSTLY_PLANE
 @pytest.mark.parametrize("delta", [0.3, 0.01])
 def test_a_huber_cost_of_small_delta(dim, delta):
     """Its density is normal within delta and exponential outside."""
@@ -138,6 +139,6 @@ def test_draws_within_a_wall_have_the_moments_of_half_a_normal_density():
 def test_gradients_go_through_shifted_lattices():
     """The log integral of a Laplace law is log(2 / w) in each dimension: its slope is -1 / w."""
     weight = torch.tensor(1.7, dtype=F64, requires_grad=True)
-    energy = ec.energy(lambda z: weight * z.abs().sum(-1), z=3)
+    energy = ec.energy(lambda z: weight * z.abs().sum(-1), z=2)
     lattice_log_integral(restrict(energy, "z", None, 1.0)).value.sum().backward()
-    assert weight.grad.item() == pytest.approx(-3 / 1.7, rel=2e-3)
+    assert weight.grad.item() == pytest.approx(-2 / 1.7, rel=2e-3)
