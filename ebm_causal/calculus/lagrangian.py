@@ -96,7 +96,8 @@ def backpropagate(
     Exact where each layer is differentiable at its state. A layer that mixes rows (batch normalization)
     cannot be detected: the gradients are still right for the summed cost, but a row of a multiplier is
     then no longer that row's own. Parameters of the cost are held fixed. Each layer is called twice
-    (running statistics move twice), and one that draws at random is refused.
+    (running statistics move twice), and one that draws at random is refused. A layer that stands in two
+    places has a gradient in each; autograd's is their sum.
 
     Args:
         layers: The layers :math:`g_k`: modules or callables in a list, or an ``nn.Sequential``.

@@ -49,11 +49,11 @@ def checked_term(factor: Factor, values: Values, variables: Mapping[str, Variabl
     return term
 
 
-def refuse_nan(factor: Factor, term: Tensor) -> Tensor:
+def refuse_no_number(factor: Factor, term: Tensor) -> Tensor:
     """A term as it is, or a refusal.
 
     Raises:
-        EnergyError: If it is NaN, naming the factor, its variables and the first rows.
+        EnergyError: If it is NaN or minus infinity, naming the factor, its variables and the first rows.
     """
     bad = _rows_where(term.detach().isnan().reshape(-1, 1))
     if bad:
@@ -61,6 +61,12 @@ def refuse_nan(factor: Factor, term: Tensor) -> Tensor:
             f"factor {factor.name!r} of {list(factor.variables)} is NaN in {len(bad)} rows, the first of them "
             f"{bad[:5]}: look for a logarithm, a root or a quotient outside its domain, or state the support "
             "of the variable."
+        )
+    endless = _rows_where((term.detach() == -torch.inf).reshape(-1, 1))
+    if endless:
+        raise EnergyError(
+            f"factor {factor.name!r} of {list(factor.variables)} is minus infinity in {len(endless)} rows, the first "
+            f"of them {endless[:5]}: nothing else would have any weight. Bound it from below."
         )
     return term
 

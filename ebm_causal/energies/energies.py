@@ -9,7 +9,7 @@ import networkx as nx
 import torch
 from torch import Tensor, nn
 
-from ebm_causal.energies.checking import checked_term, refuse_bad_values, refuse_nan
+from ebm_causal.energies.checking import checked_term, refuse_bad_values, refuse_no_number
 from ebm_causal.energies.costs import Temperature
 from ebm_causal.energies.factors import Factor, FunctionFactor, Values, batch_of
 from ebm_causal.energies.mechanisms import LocalNormalizer
@@ -113,7 +113,7 @@ class Energy(nn.Module):
         if not _broadcast([*batches.values()]):
             raise EnergyError(f"the batches of the variables do not broadcast; got {batches}.")
         batch = torch.broadcast_shapes(*batches.values())
-        terms = [refuse_nan(f, checked_term(f, checked, known)) for f in self._factors]
+        terms = [refuse_no_number(f, checked_term(f, checked, known)) for f in self._factors]
         return torch.stack([term.expand(batch) for term in terms]).sum(0)
 
     def reduced(self, values: Values, beta: Temperature = 1.0) -> Tensor:

@@ -100,7 +100,9 @@ class VICRegRegularizer(nn.Module):
         batches = [first] if second is None else [first, second]
         for batch in batches:
             if not isinstance(batch, Tensor) or not batch.is_floating_point():
-                raise ArgumentError(f"embeddings must be floating tensors; got {type(batch).__name__}.")
+                raise ArgumentError(
+                    f"embeddings must be floating tensors; got {getattr(batch, 'dtype', type(batch).__name__)}."
+                )
             if not bool(batch.isfinite().all()):
                 raise ArgumentError("embeddings must be finite; some are NaN or infinite.")
             if batch.ndim != 2 or len(batch) < 2 or batch.shape != first.shape:

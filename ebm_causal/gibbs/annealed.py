@@ -9,7 +9,7 @@ from torch import Tensor
 from ebm_causal.gibbs.importance import ROUGH, numbered_blocks
 from ebm_causal.gibbs.quadrature import LogIntegral
 from ebm_causal.gibbs.restriction import Restriction, values_of
-from ebm_causal.sampling import Annealed, Path, anneal
+from ebm_causal.sampling import WALL, Annealed, Path, anneal
 
 SPREADING = 1.2  # times by which a population at its target may still widen
 APART = 4.0  # joint standard errors by which the way there and the way back may differ
@@ -45,6 +45,7 @@ def annealed_log_integral(
 
 def _judged(block: Restriction, found: Annealed) -> LogIntegral:
     value, error = found.forward, found.forward_error
+    value = torch.where(value.abs() < 0.1 * WALL, value, torch.nan)  # an energy of minus infinity
     gap, joint = found.forward - found.backward, torch.hypot(error, found.backward_error)
     agree = gap.abs() <= APART * joint + SLACK
     trusted = agree & (found.spreading <= SPREADING) & (error < ROUGH) & value.isfinite()

@@ -172,9 +172,27 @@ class GibbsDensity(TorchDistribution):
         alone = replace(self._joint, over=self.over, given=self.given_over(batch), rows=len(flat), beta=beta)
         values = {**alone.given, **{name: part[0] for name, part in alone.split(flat[None]).items()}}
         if not self.latents:
-            return -self.energy.reduced(values, beta).expand(len(flat)).reshape(batch)
+            weight = -self.energy.reduced(values, beta).expand(len(flat))
+            self._refuse_no_weight(weight, flat)
+            return weight.reshape(batch)
         within = replace(restrict(self.energy, self.latents, values, 1.0), beta=beta)
         return integrate(within).value.reshape(batch)
+
+    def _refuse_no_weight(self, weight: Tensor, values: Tensor) -> None:
+        """Refuse an energy that is not a number, or minus infinity.
+
+        Raises:
+            EnergyError: With the first value at which it is none.
+        """
+        lost = weight.detach().isnan() | (weight.detach() == math.inf)
+        if bool(lost.any()):
+            row = int(lost.nonzero()[0])
+            found = "NaN" if bool(weight[row].isnan()) else "minus infinity"
+            where = [round(number, 6) for number in values[row].tolist()[:5]]
+            raise EnergyError(
+                f"the energy is {found} at the value {where} of {list(self.over)}, in row {row}: state the support "
+                "of the variable, as ec.Variable(1, constraints.positive), or make the energy infinite there."
+            )
 
     def _checked(self, value: Tensor) -> Tensor:
         """A value as it is, or a refusal.

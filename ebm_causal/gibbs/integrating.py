@@ -59,7 +59,7 @@ def integrate(restriction: Restriction, effort: Effort | None = None) -> Estimat
     effort = effort or Effort()
     _check(effort)
     refuse_part_nan(restriction)
-    exact = _exactly(restriction) if effort.method in ("auto", "exact") else None
+    exact = exact_log_integral(restriction) if effort.method in ("auto", "exact") else None
     if exact is not None:
         judged_finite(exact.value, restriction)
         return exact
@@ -205,7 +205,7 @@ def _told(served: list[str]) -> str:
     return ", ".join(f"{method} ({rows} rows)" for method, rows in counts.items())
 
 
-def _exactly(restriction: Restriction) -> Estimate | None:
+def exact_log_integral(restriction: Restriction) -> Estimate | None:
     """The log integral in closed form, of a ``LinearGaussianEnergy`` over z or over y and z; None for others."""
     over = set(restriction.over)
     if not isinstance(restriction.energy, LinearGaussianEnergy) or over not in ({"z"}, {"y", "z"}):

@@ -10,6 +10,7 @@ from torch import Tensor
 from ebm_causal.errors import EnergyError
 from ebm_causal.gibbs.restriction import Restriction, values_of
 from ebm_causal.gibbs.starting import screen, screened_starts
+from ebm_causal.gibbs.widths import precision_at
 from ebm_causal.sampling import PointEnergy, curvatures, judge, minimize_rows
 
 PLACES = 7  # between two ends, where the energy is looked at
@@ -37,8 +38,8 @@ class Modes(NamedTuple):
     Attributes:
         points: ``[modes, rows, dim]``; the lowest mode's again where there are fewer.
         energies: There, the volume of the supports included, ``[modes, rows]``; infinite where there are fewer.
-        precision: The Hessian, the signs of its negative eigenvalues turned and those near zero raised,
-            ``[modes, rows, dim, dim]``.
+        precision: The Hessian, the signs of its negative eigenvalues turned; where there is no curvature, that of
+            how far the energy takes to rise (``precision_at``), ``[modes, rows, dim, dim]``.
         found: Whether there is a mode, ``[modes, rows]``; none in a row without a finite energy.
         stationary: Whether it is a minimum to rounding; where no descent arrived, the lowest end stands in.
         ends: How many starts ended in it, ``[modes, rows]``.
@@ -91,7 +92,8 @@ def _modes_of(block: Restriction, begin: Tensor, pool: Tensor, most: int) -> Mod
     usable = torch.where(stationary.any(0), stationary, lowest)
     groups = group_ends(block, ends.points, ends.energies, Shape(hessian, usable), most=most)
     rows = torch.arange(block.rows, device=first.device)
-    precision, at = make_definite(hessian[groups.first, rows]), (groups.first, rows)
+    at = (groups.first, rows)
+    precision = precision_at(block, ends.points[at], hessian[at])
     energies = torch.where(groups.found, ends.energies[at], torch.inf)
     return Modes(
         ends.points[at], energies, precision, groups.found, stationary[at] & groups.found, groups.ends
@@ -166,12 +168,3 @@ def only_rows(restriction: Restriction, rows: Tensor) -> Restriction:
     given = {k: (v if len(v) == 1 else v[rows]).detach() for k, v in restriction.given.items()}
     beta = restriction.beta[rows] if isinstance(restriction.beta, Tensor) else restriction.beta
     return replace(restriction, given=given, rows=len(rows), beta=beta)
-
-
-def make_definite(hessian: Tensor) -> Tensor:
-    """The nearest thing to a Hessian that is a precision; one where there is no curvature at all."""
-    eigenvalues, vectors = torch.linalg.eigh(hessian)
-    size = eigenvalues.abs()
-    largest = size.amax(-1, keepdim=True)
-    size = torch.where(largest > 0, size.maximum(1e-8 * largest), torch.ones_like(size))
-    return (vectors * size[..., None, :]) @ vectors.mT

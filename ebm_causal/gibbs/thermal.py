@@ -9,8 +9,9 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from ebm_causal.energies import Energy, LocalNormalizer
+from ebm_causal.energies import Energy, LinearGaussianEnergy, LocalNormalizer
 from ebm_causal.errors import ArgumentError, EnergyError
+from ebm_causal.gibbs.integrating import exact_log_integral
 from ebm_causal.gibbs.judging import judged
 from ebm_causal.gibbs.quadrature import TRUSTED, LogIntegral, read_rows
 from ebm_causal.gibbs.restriction import Restriction
@@ -33,7 +34,7 @@ class Thermodynamics:
         free_energy: F.
         heat_capacity: dU/dT, from the variance of the energy.
         residual: F - (U - T S): zero but for errors of the quadrature and of the derivative.
-        method: ``enumeration`` or ``lattice``.
+        method: ``exact`` (a ``LinearGaussianEnergy``), ``enumeration`` or ``lattice``.
         warnings: What cannot be trusted, in words; empty where all can.
     """
 
@@ -102,7 +103,8 @@ def thermodynamics(
         \quad C = \beta^2 \operatorname{Var}_p(E), \quad T = 1/\beta
 
     The entropy is not taken from U and F, nor from the same points: it is the derivative of F by eighth-order
-    differences over eight other temperatures, each with a lattice of its own. Where the variables are real
+    differences over eight other temperatures, each with a lattice of its own (in closed form, of any dimension, for
+    z, or y and z, of a ``LinearGaussianEnergy``). Where the variables are real
     it is the differential entropy, which may be negative; the measure is Lebesgue's. In a raw sum beta
     weighs everything, so an energy that keeps local normalizers, as ``do`` leaves them, has no T and is refused.
 
@@ -136,12 +138,9 @@ def thermodynamics(
             "this energy keeps local normalizers that depend on beta, as ec.do leaves them: its F has no internal "
             "energy and entropy. Hand over the raw sum of the factors, with the variable given."
         )
-    method = "enumeration" if restriction.finite else "lattice"
     with torch.no_grad():
-        internal, capacity, integral = _moments(restriction)
-        notes = judged(integral, restriction, method)
-        free = -integral.value / restriction.beta
-        entropy = _entropy(restriction)
+        closed = _exactly(restriction)
+        method, notes, (internal, entropy, free, capacity) = closed or _by_points(restriction)
     temperature = 1 / restriction.beta
     found = {
         "internal_energy": internal,
@@ -155,6 +154,43 @@ def thermodynamics(
         temperature if not isinstance(temperature, Tensor) else temperature.reshape(shape or (-1, 1))[:, 0]
     )
     return Thermodynamics(**shaped, temperature=warmth, method=method, warnings=notes)
+
+
+Quantities = tuple[str, tuple[str, ...], tuple[Tensor, Tensor, Tensor, Tensor]]
+
+
+def _exactly(restriction: Restriction) -> Quantities | None:
+    """U, S, F and the heat capacity of a normal density in closed form; the entropy from the integral at beta = 1."""
+    integral = exact_log_integral(restriction)
+    at_one = exact_log_integral(replace(restriction, beta=1.0))
+    if integral is None or at_one is None or not isinstance(restriction.energy, LinearGaussianEnergy):
+        return None
+    given, value = restriction.given, integral.value
+    beta, lowest = torch.as_tensor(restriction.beta).to(value), torch.zeros_like(value)
+    if "y" in given:
+        lowest = restriction.energy.free_energy(given["y"], given.get("x"), math.inf).expand(len(value))
+    half = 0.5 * restriction.dim
+    entropy = half * (1 - beta.log()) + at_one.value + lowest
+    capacity = torch.full_like(value, half)
+    return "exact", (), (lowest + half / beta, entropy, -value / beta, capacity)
+
+
+def _by_points(restriction: Restriction) -> Quantities:
+    """U, S, F and the heat capacity from all states, or from lattices.
+
+    Raises:
+        EnergyError: If neither serves.
+    """
+    if not restriction.served:
+        raise EnergyError(
+            f"thermodynamics over {list(restriction.over)} (dimension {restriction.dim}) takes finite variables, or "
+            "one to three real dimensions, or z of a LinearGaussianEnergy: put some variables into given, or take the "
+            "free energy alone (ec.free_energy) and the mean energy of draws (ec.sample)."
+        )
+    method = "enumeration" if restriction.finite else "lattice"
+    internal, capacity, integral = _moments(restriction)
+    notes = judged(integral, restriction, method)
+    return method, notes, (internal, _entropy(restriction), -integral.value / restriction.beta, capacity)
 
 
 def _moments(restriction: Restriction) -> tuple[Tensor, Tensor, LogIntegral]:

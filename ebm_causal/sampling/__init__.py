@@ -18,7 +18,7 @@ from ebm_causal.sampling.mala import mala_step
 from ebm_causal.sampling.minimizers import Certificate, Minima, certify, judge, minimize_rows
 from ebm_causal.sampling.mixtures import Mixture, mixture_around
 from ebm_causal.sampling.pareto import pareto_k
-from ebm_causal.sampling.paths import Path
+from ebm_causal.sampling.paths import WALL, Path
 from ebm_causal.sampling.pooled import Frame, PooledChains, run_pooled
 from ebm_causal.sampling.running import Chains, run_chains
 from ebm_causal.sampling.schedules import (
@@ -39,6 +39,7 @@ from ebm_causal.sampling.weighting import LogMean, log_mean_weight
 __all__ = [
     "RAN_AWAY",
     "REASONS",
+    "WALL",
     "Annealed",
     "Certificate",
     "Chains",

@@ -16,13 +16,14 @@ from torch import Tensor
 from ebm_causal.errors import ConvergenceError
 from ebm_causal.sampling.ladders import next_beta
 from ebm_causal.sampling.paths import WALL, Path, Population
-from ebm_causal.sampling.settling import Plan, explore, settle
+from ebm_causal.sampling.settling import Plan, explore, go_on, settle
 
 ISLANDS = 8  # populations that are resampled apart, so that their spread is an honest error
 SHARE = 0.97  # of the effective size that a step along the path keeps
 EFFORT = 2500  # rounds of moves on either way, times the dimension; dealt evenly to the rungs
 FEWEST_ROUNDS, MOST_ROUNDS = 1, 12
 PILOT = 4  # the pilot has so many times fewer particles
+EXPLORED = 3  # every so many rungs the pilot tries all kinds of moves, between them those that served last
 RESAMPLED = 0.9  # the effective share below which an island is resampled
 LAST = 3  # times as many at the target, from where the way back begins
 RUNAWAY = 1e-8  # of the way left: a target that needs more rungs still is endlessly wide, and is given up
@@ -157,7 +158,11 @@ def _pilot(path: Path, rows: int, generator: torch.Generator, particles: int) ->
         new = next_beta(_gaps(carried.population), share, share=SHARE, log_weights=carried.log_weights)
         new = torch.where(share > 1 - RUNAWAY, 1.0, new)
         carried, share = _step(carried, new - share, generator), new
-        moved, plan = explore(carried.population, path, share, log_step, generator)
+        if len(plans) % EXPLORED == 0:
+            moved, plan = explore(carried.population, path, share, log_step, generator)
+        else:
+            last = plans[-1]._replace(share=share)
+            moved, plan = go_on(carried.population, path, last, generator, turn=len(plans))
         carried, log_step = carried._replace(population=moved), plan.pace.log_step
         plans.append(plan)
     return plans

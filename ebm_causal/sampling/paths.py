@@ -89,11 +89,14 @@ class Path:
             return Population(points, walled(self.energy(points)), self._base(points))
 
     def slope(self, points: Tensor, share: Tensor) -> tuple[Population, Tensor]:
-        """Points with their energies, and the gradient of the path's energy in one pass; zero where finite."""
+        """Points with their energies, and the gradient of the path's energy in one pass; zero where finite.
+
+        Of a target without a graph only the base's is known: a direction for moves that are accepted by energies.
+        """
         with torch.enable_grad():
             points = points.detach().requires_grad_()
             target = self.energy(points)
-            (gradient,) = torch.autograd.grad(target.sum(), points)
+            gradient = _slope_of(target, points)
         points, toward = points.detach(), share[:, None]
         pull = points * self.precision
         base = 0.5 * (points * pull).sum(-1)
@@ -102,6 +105,12 @@ class Path:
 
     def _base(self, points: Tensor) -> Tensor:
         return 0.5 * ((points * points) @ self.precision)
+
+
+def _slope_of(target: Tensor, points: Tensor) -> Tensor:
+    if not target.requires_grad:
+        return torch.zeros_like(points)
+    return torch.autograd.grad(target.sum(), points, allow_unused=True, materialize_grads=True)[0]
 
 
 def walled(energies: Tensor) -> Tensor:

@@ -48,6 +48,15 @@ def explore(
     return population, Plan(share, pace, max(reached, key=reached.__getitem__))
 
 
+def go_on(
+    population: Population, path: Path, plan: Plan, generator: torch.Generator, *, turn: int
+) -> tuple[Population, Plan]:
+    """A round of the moves that an earlier rung has chosen, at the widths of this one."""
+    plan = plan._replace(pace=plan.pace._replace(scale=population.points.std(0)))
+    moved, pace = play(population, path, plan._replace(best=_kind_of(plan, turn)), generator)
+    return moved, plan._replace(pace=pace)
+
+
 def settle(
     population: Population, path: Path, plan: Plan, generator: torch.Generator, *, rounds: int, turn: int = 0
 ) -> Population:

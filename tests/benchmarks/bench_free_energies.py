@@ -9,7 +9,7 @@ from side_by_side import publish, where
 
 import ebm_causal as ec
 
-SEEDS, SECONDS = 4, 10.0
+SEEDS, SECONDS = 3, 10.0
 F64 = torch.float64
 
 
@@ -48,7 +48,10 @@ CASES = {  # the energy, its dimension, the log integral, the largest error that
     "Rosenbrock": (lambda z: 5 * (z[..., 1] - z[..., 0] ** 2) ** 2 + (1 - z[..., 0]) ** 2, 2,
                    math.log(math.pi / math.sqrt(5)), 0.02),
 }  # fmt: skip
-WARNED = ("funnel", "many-well")  # where a warning may take the place of a small error
+WARNED = (
+    "funnel",
+    "many-well",
+)  # where a warning may take the place of a small error; one seed, for they are slow
 
 
 def measured(name, seed):
@@ -63,8 +66,8 @@ def measured(name, seed):
 
 
 def row(name):
-    """A line of the table, over the seeds; the goals are checked."""
-    several = [measured(name, seed) for seed in range(SEEDS)]
+    """A line of the table, over the seeds; the goals are checked, that of time in words."""
+    several = [measured(name, seed) for seed in range(1 if name in WARNED else SEEDS)]
     largest = CASES[name][3]
     for error, _, warned, _, _ in several:
         assert abs(error) <= largest or (warned and name in WARNED), (name, error)
@@ -75,7 +78,7 @@ def row(name):
     truth, method = CASES[name][2], several[0][4]
     return (
         f"| {name} | {CASES[name][1]} | {truth:.6f} | {method} | {errors} | {claimed:.2g} | {min(seconds):.2g} | "
-        f"{max(seconds):.2g} |"
+        f"{max(seconds):.2g} | {'met' if max(seconds) <= SECONDS else 'MISSED'} |"
     )
 
 
@@ -83,15 +86,15 @@ def main():
     torch.set_num_threads(1)
     measured("Gaussian", 0)
     head = [
-        "| | dimension | log Z | method | errors (* warned) | largest standard error | min, CPU s | max |",
-        "|---|---|---|---|---|---|---|---|",
+        "| | dimension | log Z | method | errors (* warned) | largest standard error | min, CPU s | max | goal |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     lines = "\n".join(head + [row(name) for name in CASES])
     publish(
         "free energies",
         "## Free energies\n\n"
-        f"`ec.log_partition` with `method='auto'`, {SEEDS} seeds each. Goals: within .1 (funnel) and .15\n"
-        f"(many-well), or a warning, in {SECONDS:.0f} s of CPU; no warning for the others.\n\n"
+        f"`ec.log_partition` with `method='auto'`, {SEEDS} seeds each, one of the two slow ones. Goals: within .1\n"
+        f"(funnel) and .15 (many-well), or a warning, in {SECONDS:.0f} s of CPU; no warning for the others.\n\n"
         f"{lines}\n\n{where('ebm-causal', 'torch')}",
     )
 

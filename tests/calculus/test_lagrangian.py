@@ -276,3 +276,16 @@ class TestRefusals:
             stationarity_residuals([torch.tanh], squared, [z, z], [z[0]], z)
         with pytest.raises(EnergyError, match=r"multiplier 0 is not finite, first in rows \[0, 1, 2\]"):
             stationarity_residuals([torch.tanh], squared, [z, z], [z * math.inf], z)
+
+
+def test_a_layer_that_stands_in_two_places_has_a_gradient_in_each():
+    torch.manual_seed(0)
+    twice = nn.Linear(3, 3).to(F64)
+    net, x, y = (
+        nn.Sequential(twice, nn.Tanh(), twice),
+        torch.randn(5, 3, dtype=F64),
+        torch.randn(5, 3, dtype=F64),
+    )
+    found = backpropagate(net, squared, x, y).gradients
+    (whole,) = torch.autograd.grad(squared(net(x), y).sum(), twice.weight)
+    torch.testing.assert_close(found["0.weight"] + found["2.weight"], whole, rtol=1e-10, atol=1e-10)

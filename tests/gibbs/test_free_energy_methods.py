@@ -246,3 +246,12 @@ def test_half_normals_are_within_their_error(seed):
     half = ec.Variable(5, torch.distributions.constraints.positive)
     found = ec.log_partition(ec.energy(lambda z: 0.5 * (z**2).sum(-1), z=half), over="z", seed=seed)
     assert abs(float(found.value) - 2.5 * math.log(math.pi / 2)) <= 3 * float(found.standard_error)
+
+
+@pytest.mark.filterwarnings("error:the estimate over")
+def test_an_energy_without_gradients_is_annealed():
+    """Its values come from numpy: no graph."""
+    energy = ec.energy(lambda z: torch.as_tensor(0.5 * (z.detach().numpy() ** 2).sum(-1)), z=5)
+    found = ec.log_partition(energy, over="z", draws=512, seed=1)
+    assert found.method == "annealed"
+    assert float(found.value) == pytest.approx(2.5 * math.log(2 * math.pi), abs=0.05)

@@ -201,3 +201,23 @@ def test_what_is_neither_given_nor_latent():
         EnergyError, match="'x' is neither given nor a latent of this energy: put it into given"
     ):
         ec.GibbsDensity(y + ec.GaussianRegularizer(1), over="y")
+
+
+def test_a_density_at_a_value_where_the_energy_is_not_a_number():
+    density = ec.GibbsDensity(ec.energy(lambda y: (y - y.log()).sum(-1), y=1), over="y")
+    values = torch.tensor([[1.0], [-0.5]], dtype=torch.float64)
+    with pytest.raises(
+        EnergyError, match=r"NaN at the value \[-0.5\] of \['y'\], in row 1: state the support"
+    ):
+        density.log_prob(values)
+    assert float(density.log_prob(values[:1])) == -1.0
+
+
+def test_an_energy_of_minus_infinity():
+    endless = ec.energy(lambda z: torch.where(z > 0, -math.inf, 0.5 * z**2).sum(-1), z=5)
+    with pytest.raises(EnergyError, match="is minus infinity in 1 rows, the first of them"):
+        endless(z=torch.ones(5, dtype=torch.float64))
+    with pytest.raises(EnergyError, match=r"minus infinity at the value \[1.0, .* of \['z'\], in row 0"):
+        ec.GibbsDensity(endless, over="z").log_prob(torch.ones(5, dtype=torch.float64))
+    with pytest.raises(ConvergenceError, match=r"the integral over \['z'\] is not finite in rows \[0\]"):
+        ec.log_partition(endless, over="z", method="annealed", draws=64)

@@ -191,8 +191,8 @@ def test_a_gap_along_a_schedule_tells_beta_and_has_a_picture():
     lines = gap.plot().get_lines()
     assert [line.get_label() for line in lines] == ["y, row 0", "y, row 1"]
     assert lines[1].get_ydata().tolist() == gap.mean[:, 1, 0].tolist()
-    with pytest.raises(ArgumentError, match="one beta alone; give a schedule of them to plot"):
-        ec.confounding_gap(CONFOUNDED, x=X, draws=200).plot()
+    with pytest.raises(ArgumentError, match="there is one beta, and no one number that differs between rows"):
+        ec.confounding_gap(CONFOUNDED, x=X[:1], draws=200).plot()
 
 
 def test_what_is_seen_against_all_odds_is_told_with_its_beta():

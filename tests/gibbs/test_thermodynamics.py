@@ -122,7 +122,9 @@ def test_summary_and_repr():
 
 
 def test_no_lattice_in_many_dimensions():
-    with pytest.raises(EnergyError, match="a lattice over .* serves"):
+    with pytest.raises(
+        EnergyError, match=r"over \['z'\] \(dimension 6\) takes finite variables, or one to three"
+    ):
         ec.thermodynamics(ec.energy(lambda z: (z**2).sum(-1), z=6), over="z")
 
 
@@ -161,3 +163,32 @@ def test_one_temperature_is_no_curve():
     well = ec.energy(lambda x: 2 * (x.squeeze(-1) ** 2 - 1) ** 2, x=1)
     with pytest.raises(ArgumentError, match="give thermodynamics a schedule of beta to plot"):
         ec.thermodynamics(well, over="x").plot()
+
+
+@pytest.mark.parametrize("beta", [0.5, 2.0, [0.5, 1.0, 10.0]])
+def test_a_linear_gaussian_energy_has_closed_forms_in_any_dimension(beta):
+    draw = torch.Generator().manual_seed(0)
+    weight, y = (
+        torch.randn(6, 5, generator=draw, dtype=torch.float64),
+        torch.randn(3, 6, generator=draw, dtype=torch.float64),
+    )
+    energy = ec.LinearGaussianEnergy(weight, scale=0.5)
+    found = ec.thermodynamics(energy, over="z", given={"y": y}, beta=beta)
+    inverse = torch.as_tensor(beta, dtype=torch.float64).reshape(-1, 1)
+    laws = [energy.latent_law(y, beta=float(b)).entropy() for b in inverse]
+    torch.testing.assert_close(
+        found.entropy.reshape(-1, 3), torch.stack(laws).detach(), rtol=1e-10, atol=1e-10
+    )
+    lowest = energy.free_energy(y, beta=math.inf).detach()
+    torch.testing.assert_close(found.internal_energy.reshape(-1, 3), lowest + 2.5 / inverse)
+    assert bool((found.heat_capacity == 2.5).all())
+    assert float(found.residual.abs().max()) < 1e-12
+    assert found.method == "exact"
+
+
+def test_the_joint_law_of_a_linear_gaussian_energy():
+    energy = ec.LinearGaussianEnergy(torch.ones(3, 2, dtype=torch.float64), scale=0.5)
+    found = ec.thermodynamics(energy, over=("y", "z"), beta=2.0)
+    assert float(found.internal_energy) == pytest.approx(5 / 4)
+    assert float(found.free_energy) == pytest.approx(-0.5 * float(energy.log_partition(2.0).detach()))
+    assert abs(float(found.residual)) < 1e-12
