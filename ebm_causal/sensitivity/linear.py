@@ -5,25 +5,20 @@ r"""The note's linear system: how a hidden z biases the slope of C on Dec, and w
     C = \beta_x x + \beta_z z + \beta_y y + \delta\,\mathrm{Dec} + e_C
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
-from torch import Tensor
 
-from ebm_causal.energies import (
-    Energy,
-    Mechanism,
-    PredictThenDecode,
-    latents_of,
-    mechanisms_of,
-    regularizers_of,
-)
-from ebm_causal.errors import ArgumentError, EnergyError
-from ebm_causal.gibbs import restrict
+from ebm_causal.energies import Energy
+from ebm_causal.errors import ArgumentError
+from ebm_causal.inference import Posterior
+from ebm_causal.sensitivity.jacobians import quantities_at, quantities_of_draws
 
+DERIVED = ("delta", "bias", "observed_slope", "total_effect_of_latent", "printed_bias", "printed_ate")
 Number = float | np.ndarray
 
 
@@ -38,7 +33,8 @@ class LinearSensitivity:
 
     It is :math:`\beta_z/\alpha_z` where Dec has no noise of its own; but then Dec is a function of x and z, the
     regression compares nothing, and ``warnings`` says so. Linear; for a nonlinear energy these are the
-    quantities at a point (``from_energy``). Each field is a number, or an array over points.
+    quantities at points (``from_energy``), or at draws of z (``from_posterior``). Each field is a number, or an
+    array over points and draws.
 
     Args:
         alpha_x: The effect of x on Dec.
@@ -127,11 +123,19 @@ class LinearSensitivity:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What cannot be trusted, in words."""
+        said = []
         if (np.asarray(self.decoder_noise_variance) == 0).any():
-            return (
-                "Dec is a function of x and z: there is no overlap, and no data could tell its effect from that of z",
+            said.append(
+                "Dec is a function of x and z: there is no overlap, and no data could tell its effect from that of z"
             )
-        return ()
+        spread = np.square(self.alpha_z) * self.latent_variance + self.decoder_noise_variance
+        for names, lacking, why in (
+            ("bias and observed_slope", np.asarray(spread) <= 0, "Dec does not vary given x and y"),
+            ("printed_bias and printed_ate", np.asarray(self.beta_z) == 0, "beta_z = 0"),
+        ):
+            if lacking.any():
+                said.append(f"{names} are not defined where {why}: {lacking.sum()} of {lacking.size} points")
+        return tuple(said)
 
     @classmethod
     def from_energy(cls, energy: Energy, at: Mapping[str, object]) -> "LinearSensitivity":
@@ -152,44 +156,60 @@ class LinearSensitivity:
         Raises:
             EnergyError: If the energy has no such mechanism, or a dimension is not one.
         """
-        mechanism, latent = _outcome_and_latent(energy)
-        composed = mechanism.decoder if isinstance(mechanism.decoder, PredictThenDecode) else None
-        values = restrict(energy, (), at, 1.0).given
-        rows = max(len(value) for value in values.values())
-        x, y, z = (
-            values[name].expand(rows, -1).clone().requires_grad_()
-            for name in (_cause(mechanism, latent), "y", latent)
-        )
-        with torch.enable_grad():
-            seen = x if composed is None else composed.predictor(x)
-            predicted = (
-                _predict(mechanism, (seen, z), latent) if composed is None else composed.decoder(seen, z)
-            )
-            cost = mechanism.cost(predicted, y)
-            regularizer = regularizers_of(energy)[latent]
-            curvature = _curvature(cost + regularizer.term({latent: z}), z)
-            slopes = {
-                "alpha_x": _slope(predicted, seen),
-                "alpha_z": _slope(predicted, z),
-                "delta": _slope(cost, predicted),
-                "beta_y": _slope(cost, y),
-                "beta_z": _slope(regularizer.term({latent: z}), z),
-            }
-        prior = regularizer.standard_deviation(1.0) ** 2
-        variance = np.where(curvature > 0, 1 / np.where(curvature > 0, curvature, 1.0), prior)
-        return cls(**slopes, beta_x=np.zeros(rows), latent_variance=variance)
+        return cls(**quantities_at(energy, at))
+
+    @classmethod
+    def from_posterior(cls, energy: Energy, posterior: Posterior) -> "LinearSensitivity":
+        """The same quantities at each draw of the latent: a posterior of every one of them.
+
+        Args:
+            energy: The energy that was sampled.
+            posterior: Draws of its latent given x and y, from ``sample`` at one beta, which v is at too.
+
+        Returns:
+            Fields ``[draws, rows]``, the chains one after the other.
+
+        Raises:
+            ArgumentError: If the posterior is of a schedule of betas, or has no draws of the latent.
+            EnergyError: As in ``from_energy``.
+        """
+        return cls(**quantities_of_draws(energy, posterior))
 
     def summary(self) -> pd.DataFrame:
-        """The quantities, one row each; for arrays, their mean and standard deviation over the points."""
-        names = ("delta", "bias", "observed_slope", "total_effect_of_latent", "printed_bias", "printed_ate")
-        found = {name: value for name in names if (value := self._or_none(name)) is not None}
+        """The quantities, one row each: mean, standard deviation and central 95 % over points and draws.
+
+        A quantity that is not defined at some point is left out, and ``warnings`` says so.
+        """
+        found = {name: value for name in DERIVED if (value := self._or_none(name)) is not None}
+        columns: dict[str, Callable[[Number], float]] = {"value": np.mean, "sd": np.std}
+        columns |= {"lower": partial(np.quantile, q=0.025), "upper": partial(np.quantile, q=0.975)}
         return pd.DataFrame(
-            {
-                "value": [float(np.mean(v)) for v in found.values()],
-                "sd": [float(np.std(v)) for v in found.values()],
-            },
-            index=list(found),
+            {column: [float(of(v)) for v in found.values()] for column, of in columns.items()},
+            index=pd.Index(list(found), name="quantity"),
         )
+
+    def plot(self, ax: Any = None, of: Sequence[str] = ("delta", "observed_slope")) -> Any:
+        """Draw how quantities spread over points and draws; returns the axes.
+
+        Args:
+            ax: Axes to draw on.
+            of: Which of the fields and quantities, in like units.
+
+        Raises:
+            ArgumentError: If there is one number alone, or a name is unknown.
+        """
+        from ebm_causal.figures import densities_picture  # drawing loads matplotlib
+
+        known = (*(field.name for field in fields(self)), *DERIVED)
+        for name in of:
+            if name not in known:
+                raise ArgumentError(f"there are {', '.join(dict.fromkeys(known))}; got {name!r}.")
+        draws = {name: np.ravel(np.asarray(getattr(self, name), dtype=float)) for name in of}
+        if all(values.size < 2 for values in draws.values()):
+            raise ArgumentError(
+                "one number has no spread to draw; give from_energy more points, or from_posterior draws."
+            )
+        return densities_picture(draws, "over points and draws", ax)
 
     def _or_none(self, name: str) -> Number | None:
         try:
@@ -200,47 +220,6 @@ class LinearSensitivity:
     def __repr__(self) -> str:
         shown = ", ".join(f"{name}={value:.6g}" for name, value in self.summary()["value"].items())
         return f"LinearSensitivity({shown})"
-
-
-def _outcome_and_latent(energy: Energy) -> tuple[Mechanism, str]:
-    mechanism, latents = mechanisms_of(energy).get("y"), latents_of(energy)
-    named = [
-        name
-        for name in latents
-        if mechanism is not None and name in mechanism.parents and name in regularizers_of(energy)
-    ]
-    if mechanism is None or len(mechanism.parents) != 2 or len(named) != 1:
-        raise EnergyError(
-            "the linear quantities need a mechanism of 'y' given one cause and one latent; the energy has "
-            f"{list(energy.factors)}."
-        )
-    return mechanism, named[0]
-
-
-def _cause(mechanism: Mechanism, latent: str) -> str:
-    return next(name for name in mechanism.parents if name != latent)
-
-
-def _predict(mechanism: Mechanism, parents: tuple[Tensor, Tensor], latent: str) -> Tensor:
-    seen, z = parents
-    return mechanism.predict({_cause(mechanism, latent): seen, latent: z})
-
-
-def _slope(value: Tensor, of: Tensor) -> np.ndarray:
-    flat = value.reshape(len(of), -1)
-    if of.shape[-1] != 1 or flat.shape[-1] != 1:
-        raise EnergyError(
-            f"the linear quantities are for dimension one; got {list(of.shape)} and {list(value.shape)}."
-        )
-    if not value.requires_grad:
-        return np.zeros(len(of))
-    (slope,) = torch.autograd.grad(value.sum(), of, retain_graph=True, allow_unused=True)
-    return np.zeros(len(of)) if slope is None else slope.detach().numpy()[:, 0]
-
-
-def _curvature(energy: Tensor, z: Tensor) -> np.ndarray:
-    (first,) = torch.autograd.grad(energy.sum(), z, create_graph=True)
-    return _slope(first, z)
 
 
 def _plain(value: Number) -> Number:

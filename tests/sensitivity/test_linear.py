@@ -80,7 +80,7 @@ def test_from_energy_takes_jacobians_at_points():
     np.testing.assert_allclose(found.beta_z, 2 * z, rtol=1e-10)
     curvature = (np.cos(z) ** 2 + residual * np.sin(z)) / 0.25 + 2.0
     np.testing.assert_allclose(found.latent_variance, np.where(curvature > 0, 1 / curvature, 0.5), rtol=1e-10)
-    assert set(found.summary().columns) == {"value", "sd"}
+    assert list(found.summary().columns) == ["value", "sd", "lower", "upper"]
 
 
 def test_a_mechanism_stands_for_the_decoder_too():
@@ -113,6 +113,7 @@ def test_printed_bias_needs_an_effect_of_z():
     with pytest.raises(ArgumentError, match="not defined where beta_z = 0"):
         _ = system(beta_z=0.0).printed_bias
     assert "printed_bias" not in system(beta_z=0.0).summary().index
+    assert "beta_z = 0: 1 of 1 points" in system(beta_z=0.0).warnings[0]
 
 
 def test_an_energy_without_such_a_mechanism_is_refused():
