@@ -1,6 +1,6 @@
 """Derivatives: Jacobians over a batch and curvature of scalar functions of parameters."""
 
-from ebm_causal.calculus.curvature import hessian, inverse_or_none, spectrum
+from ebm_causal.calculus.curvature import hessian, inverse_or_none, row_hessians, spectrum
 from ebm_causal.calculus.differences import differentiate
 from ebm_causal.calculus.implicit import MinimumSlopes, gradient_of, minimum_slopes, near_minimizer
 from ebm_causal.calculus.jacobians import (
@@ -32,6 +32,7 @@ __all__ = [
     "minimum_slopes",
     "near_minimizer",
     "parameter_jacobian",
+    "row_hessians",
     "rows_without_slope",
     "spectrum",
     "stationarity_residuals",

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from ebm_causal.calculus.jacobians import parameter_jacobian
+
 
 def hessian(value: Tensor, parameters: Sequence[Tensor]) -> Tensor:
     """The Hessian of a scalar in all parameters, flattened in their order.
@@ -39,11 +41,32 @@ def hessian(value: Tensor, parameters: Sequence[Tensor]) -> Tensor:
     return 0.5 * (matrix + matrix.mT)
 
 
+def row_hessians(values: Tensor, parameters: Sequence[Tensor]) -> Tensor:
+    """The Hessian of each of many values in few parameters, ``[*values, p, p]``: a pass per pair of coordinates."""
+    probe = torch.zeros_like(values, requires_grad=True)
+    products = torch.autograd.grad(
+        values, list(parameters), probe, create_graph=True, allow_unused=True, materialize_grads=True
+    )
+    columns = []
+    for entry in torch.cat([product.reshape(-1) for product in products]):
+        if not entry.requires_grad:
+            columns.append(values.new_zeros(*values.shape, sum(p.numel() for p in parameters)))
+            continue
+        (slope,) = torch.autograd.grad(entry, probe, create_graph=True)
+        columns.append(parameter_jacobian(slope, parameters))
+    matrices = torch.stack(columns, -1)
+    return 0.5 * (matrices + matrices.mT)
+
+
 def spectrum(matrix: Tensor, relative: float = 1e-9) -> tuple[Tensor, Tensor, int]:
-    """Eigenvalues in rising order, eigenvectors, and the rank: how many exceed ``relative`` times the largest."""
+    """Eigenvalues in rising order, eigenvectors, and the rank: how many exceed ``relative`` times the largest.
+
+    What rounding in the matrix's precision explains counts as zero, too.
+    """
     values, vectors = torch.linalg.eigh(matrix)
     largest = float(values.abs().max()) if values.numel() else 0.0
-    return values, vectors, int((values > relative * largest).sum()) if largest > 0 else 0
+    least = max(relative, 8 * len(matrix) * torch.finfo(matrix.dtype).eps)
+    return values, vectors, int((values > least * largest).sum()) if largest > 0 else 0
 
 
 def inverse_or_none(matrix: Tensor, relative: float = 1e-9) -> Tensor | None:

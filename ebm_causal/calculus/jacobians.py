@@ -102,6 +102,8 @@ def parameter_jacobian(value: Tensor, parameters: Sequence[Tensor]) -> Tensor:
         The Jacobian, detached; zeros for a parameter that is not used.
     """
     probe = torch.zeros_like(value, requires_grad=True)
+    if not value.requires_grad:
+        return value.new_zeros(*value.shape, sum(parameter.numel() for parameter in parameters))
     products = torch.autograd.grad(value, list(parameters), probe, create_graph=True, allow_unused=True)
     columns = []
     for product, parameter in zip(products, parameters, strict=True):

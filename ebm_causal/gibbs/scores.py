@@ -52,7 +52,8 @@ def score_in(density: Scored, value: Tensor, wrt: str | Iterable[str]) -> Tensor
         ArgumentError: If a name is neither a variable of the density nor a parameter.
     """
     parameters = named_parameters(density.energy)
-    names = tuple(parameters) if wrt == "parameters" else as_names(wrt)
+    free = tuple(name for name, one in parameters.items() if one.requires_grad)
+    names = free if wrt == "parameters" else as_names(wrt)
     sides = {side for name in names for side in (_side(density, name),)}
     if len(sides) > 1:
         raise ArgumentError(
@@ -64,6 +65,9 @@ def score_in(density: Scored, value: Tensor, wrt: str | Iterable[str]) -> Tensor
         if sides == {"given"}:
             return _in_given(density, value, names)
         wanted = find_parameters(density.energy, names)
+        frozen = [name for name in wanted if name not in free]
+        if frozen:
+            raise ArgumentError(f"{frozen[0]!r} is frozen (requires_grad is False): it has no score.")
         tensors = [parameters[name] for name in wanted]
         if not tensors:
             raise ArgumentError("the energy has no parameters: its callables are not nn.Modules.")

@@ -5,12 +5,12 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from ebm_causal.calculus import hessian, parameter_jacobian
+from ebm_causal.calculus import hessian, parameter_jacobian, row_hessians
 from ebm_causal.energies import Regularizer, prior_groups
 from ebm_causal.errors import ArgumentError, ConvergenceError, EnergyError
 from ebm_causal.gibbs import GibbsDensity, restrict
 from ebm_causal.inference import MarginalLikelihood, log_likelihood_of_given, sample
-from ebm_causal.shapes import common_rows
+from ebm_causal.shapes import check_count, common_rows
 from ebm_causal.uncertainty.informations import Parts, Question
 from ebm_causal.uncertainty.scores import unused_parameters
 
@@ -33,6 +33,8 @@ def information_at_data(
         raise ArgumentError(f"the {kind} information takes parameters; beta is served by kind='expected'.")
     values = rows_at(question, data)
     if question.variables:
+        if draws is not None:
+            raise ArgumentError("draws serve parameters; leave draws out for the information of variables.")
         return _in_variables(question, kind, values)
     if draws is not None:
         return _by_draws(question, kind, values, draws, seed)
@@ -42,12 +44,15 @@ def information_at_data(
     scores = parameter_jacobian(log_density, tensors)
     if kind == "opg":
         return Parts(scores[:, :, None] * scores[:, None, :], scores=scores)
-    information = -hessian(log_density.sum(), tensors)
+    rows = -(
+        row_hessians(log_density, tensors) if question.by_row else hessian(log_density.sum(), tensors)[None]
+    )
+    information = rows.sum(0)
     if complete is not None:
-        return Parts(information[None], complete[None], scores=scores)
+        return Parts(rows, complete[None], scores=scores)
     if not question.latents:
-        return Parts(information[None], information[None], scores=scores)
-    return Parts(information[None], (information + _missing(question, values))[None], scores=scores)
+        return Parts(rows, information[None], scores=scores)
+    return Parts(rows, (information + _missing(question, values))[None], scores=scores)
 
 
 def rows_at(question: Question, data: Mapping[str, object]) -> dict[str, Tensor]:
@@ -97,6 +102,9 @@ def _by_draws(question: Question, kind: str, values: Values, draws: int, seed: i
             "draws serve the latents of energies of mechanisms; this one has none, or is normalized as a whole: "
             "leave draws out."
         )
+    check_count("draws", draws, least=2)
+    if question.by_row and kind == "observed":
+        raise ArgumentError("by_row serves the observed information that is exact; leave draws out.")
     chains = 4
     each = max(1, -(-draws // chains))
     posterior = sample(

@@ -10,11 +10,18 @@ from torch import Tensor
 from torch.distributions import constraints
 
 from ebm_causal.calculus import inverse_or_none, spectrum
-from ebm_causal.energies import Energy, find_parameters, named_parameters, normalized, undirected_of
+from ebm_causal.energies import (
+    Energy,
+    as_energy,
+    find_parameters,
+    named_parameters,
+    normalized,
+    undirected_of,
+)
 from ebm_causal.errors import ArgumentError
 from ebm_causal.gibbs import at_each, latents_left, single_or_schedule
 from ebm_causal.inference import ParameterVector
-from ebm_causal.shapes import Betas, as_names
+from ebm_causal.shapes import Betas, as_names, check_count
 from ebm_causal.uncertainty.at_data import information_at_data
 from ebm_causal.uncertainty.gauss_newton import gauss_newton_information
 from ebm_causal.uncertainty.informations import (
@@ -103,7 +110,7 @@ def fisher_information(
         draws: Simulated data sets for ``expected``; draws of the latents for ``observed`` and ``opg``, which serves
             latents that no lattice does; None for the exact one.
         rows: How many rows alike there are, where ``given`` holds one row or none.
-        by_row: Whether to keep the information of each row (exact ``expected``, ``opg``, ``ggn``, and variables).
+        by_row: Whether to keep the information of each row; all but what is simulated.
         seed: For ``draws``.
 
     Returns:
@@ -131,14 +138,40 @@ def fisher_information(
         raise ArgumentError(f"kind must be one of {list(get_args(Kind))}; got {kind!r}.")
     if kind in ("observed", "opg") and not data:
         raise ArgumentError(f"the {kind} information needs data={{...}} with the values of over.")
+    sides = _sides(over, given, data)
+    _refuse_idle(kind, data, draws, rows)
+    if by_row and (rows is not None or (kind == "expected" and draws is not None)):
+        raise ArgumentError("by_row serves rows that are given and not simulated: leave rows and draws out.")
     betas = single_or_schedule(beta)
     found = []
     for each in at_each(betas):
-        question = replace(ask(energy, wrt, (as_names(over), dict(given or {})), each), rows=rows)
+        question = replace(ask(energy, wrt, sides, each), rows=rows, by_row=by_row)
         with torch.enable_grad():
             parts = _parts(question, kind, data, draws, seed)
         found.append(_information(question, kind, parts, by_row=by_row))
     return FisherInformations(beta=betas, each=tuple(found)) if isinstance(betas, Tensor) else found[0]
+
+
+def _sides(over: object, given: object, data: object) -> tuple[tuple[str, ...], dict[str, object]]:
+    for name, value in (("given", given), ("data", data)):
+        if value is not None and not isinstance(value, Mapping):
+            raise ArgumentError(
+                f"{name} must hold values by name, as {{'x': rows}}; got {type(value).__name__}."
+            )
+    return as_names(over), dict(given or {})  # type: ignore[arg-type, call-overload]
+
+
+def _refuse_idle(kind: str, data: object, draws: object, rows: object) -> None:
+    """Refuse what would have no effect."""
+    if kind == "expected" and data:
+        raise ArgumentError(
+            "the expected information is over the model and takes no data; ask for 'observed'."
+        )
+    if kind == "ggn" and draws is not None:
+        raise ArgumentError("the Gauss-Newton matrix takes no draws; leave them out.")
+    for name, count in (("draws", draws), ("rows", rows)):
+        if count is not None:
+            check_count(name, count)
 
 
 def _parts(
@@ -156,14 +189,25 @@ def ask(
 ) -> Question:
     """Which information is asked for, names and sides checked."""
     over, given = sides
+    energy = as_energy(energy)
     whole = energy if undirected_of(energy) else normalized(energy)
-    names = tuple(named_parameters(energy)) if wrt == "parameters" else as_names(wrt)
+    free = tuple(name for name, one in named_parameters(energy).items() if one.requires_grad)
+    names = free if wrt == "parameters" else as_names(wrt)
+    if not names and wrt != "parameters":
+        raise ArgumentError("wrt names nothing: give 'parameters', or names of parameters or variables.")
     variables = _variables(whole, names, over, given)
     warm = "beta" in names and not variables
     wanted = () if variables else find_parameters(energy, [name for name in names if name != "beta"])
+    frozen = [name for name in wanted if name not in free]
+    if frozen:
+        raise ArgumentError(
+            f"{frozen[0]!r} is frozen (requires_grad is False): free it, or leave it out of wrt."
+        )
     vector = ParameterVector(energy, [name for name in named_parameters(energy) if name not in wanted])
     if not len(vector) and not warm and not variables:
-        raise ArgumentError("the energy has no parameters: its callables are not nn.Modules.")
+        raise ArgumentError(
+            "the energy has no free parameters: its callables are not nn.Modules, or all are frozen."
+        )
     return Question(
         energy=whole, over=over, latents=latents_left(whole, over, given), given=given, beta=beta,
         parameters=vector, warm=warm, global_normalizer=bool(undirected_of(energy)), variables=variables,
@@ -202,16 +246,11 @@ def _variables(
 
 def _information(question: Question, kind: str, parts: Parts, *, by_row: bool) -> FisherInformation:
     matrix, complete = parts.rows.sum(0), None if parts.complete is None else parts.complete.sum(0)
-    if by_row and kind == "observed" and not question.variables:
-        raise ArgumentError(
-            "by_row serves expected, opg, ggn and variables; the observed one is of all rows."
-        )
     values, vectors, rank = spectrum(matrix, RELATIVE)
     names = question.labels
-    flat = [i for i, value in enumerate(values) if value <= RELATIVE * float(values.abs().max())]
     directions = tuple(
         Direction(eigenvalue=float(values[i]), weights=dict(zip(names, vectors[:, i].tolist(), strict=True)))
-        for i in flat
+        for i in range(len(values) - rank)
     )
     return FisherInformation(
         matrix=matrix, names=names, kind=kind, eigenvalues=values, rank=rank, unidentified=directions,

@@ -59,6 +59,7 @@ class Question:
         variables: Variables that are asked about in place of parameters.
         global_normalizer: Whether the density is normalized as a whole.
         rows: How many rows there are where what is given holds one or none; None for what it holds.
+        by_row: Whether each row's information is wanted where that takes longer than all together.
     """
 
     energy: Energy
@@ -71,6 +72,7 @@ class Question:
     global_normalizer: bool
     rows: int | None = None
     variables: tuple[str, ...] = ()
+    by_row: bool = False
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -120,13 +122,13 @@ def simulated_information(question: Question, draws: int, seed: int) -> Parts:
     """By data drawn from the model itself: the mean over data sets of the sum over rows of score times score."""
     if question.global_normalizer or question.warm or question.variables:
         raise ArgumentError("draws serve energies of mechanisms and their parameters; leave draws out.")
-    if draws < 1:
-        raise ArgumentError(f"draws must be positive; got {draws}.")
     names = (*question.over, *question.latents)
     rows = repeated(
         restrict(question.energy, names, question.given, question.beta),
         1 if question.rows is None else question.rows,
     )
+    if rows.rows * draws < 2:
+        raise ArgumentError("one draw of one row has no standard error: take more draws.")
     size = len(question.parameters)
     total, squares, each = torch.zeros(size, size), torch.zeros(size, size), max(1, TOGETHER // rows.rows)
     for start in range(0, draws, each):

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ebm_causal.errors import ArgumentError, ConvergenceError
+from ebm_causal.errors import ArgumentError, ConvergenceError, EnergyError
 from ebm_causal.shapes import as_tensor
 from ebm_causal.uncertainty.layers_seen import LayerCall, exact_diagonal, seen_calls
 
@@ -87,7 +87,7 @@ class FisherOperator:
                 not suffice.
         """
         r = self._vector("right", right)
-        if damping < 0 or not 0 < tolerance < 1:
+        if not damping >= 0 or not 0 < tolerance < 1:
             raise ArgumentError(
                 f"damping must not be negative and tolerance between 0 and 1; got {damping} and {tolerance}."
             )
@@ -165,6 +165,8 @@ class FisherOperator:
         vector = as_tensor(name, value, self._parameters[0])
         if tuple(vector.shape) != (len(self),):
             raise ArgumentError(f"{name} must be [{len(self)}]; got {list(vector.shape)}.")
+        if not bool(vector.isfinite().all()):
+            raise ArgumentError(f"{name} holds NaN or infinity.")
         return vector.to(self._parameters[0]).detach()
 
     def _graph(self) -> tuple[Tensor, Tensor, list[Tensor]]:
@@ -180,12 +182,20 @@ class FisherOperator:
                     probe,
                     create_graph=True,
                     allow_unused=True,
-                    materialize_grads=True,
                 )
             )
+        self._refuse_unused(pulled)
         if self._cached:
             self._kept = value, probe, pulled
         return value, probe, pulled
+
+    def _refuse_unused(self, pulled: Sequence[Tensor | None]) -> None:
+        start = 0
+        for slope, parameter in zip(pulled, self._parameters, strict=True):
+            if slope is None:
+                name = self.names[start] if self.names else f"parameter {start}"
+                raise EnergyError(f"the energy does not use {name!r}: there is no information about it.")
+            start += parameter.numel()
 
     def _watched(self) -> tuple[Tensor, list[LayerCall]]:
         if self._modules is None:

@@ -81,7 +81,5 @@ def test_gauss_newton_where_it_does_not_serve():
 def test_data_and_rows_and_draws_where_they_do_not_fit():
     with pytest.raises(ArgumentError, match=r"the opg information needs data=\{...\}"):
         linear("w", kind="opg")
-    with pytest.raises(ArgumentError, match="by_row serves expected, opg, ggn and variables"):
-        linear("w", kind="observed", data={"y": [[1.0]]}, by_row=True)
     with pytest.raises(ArgumentError, match="draws serve the latents of energies of mechanisms"):
         linear("w", kind="observed", data={"y": [[1.0]]}, draws=10)

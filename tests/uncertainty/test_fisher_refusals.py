@@ -52,7 +52,7 @@ def test_a_parameter_that_is_not_used():
 
 def test_an_energy_without_parameters():
     energy = ec.energy(lambda y: (y**2).sum(-1), y=1)
-    with pytest.raises(ArgumentError, match="the energy has no parameters"):
+    with pytest.raises(ArgumentError, match="the energy has no free parameters"):
         ec.fisher_information(energy)
 
 
@@ -75,7 +75,7 @@ def test_draws_where_they_do_not_serve():
     with pytest.raises(ArgumentError, match="draws serve energies of mechanisms"):
         linear("w", draws=10)
     energy = ec.LinearGaussianEnergy(torch.ones(1, 1, dtype=F64))
-    with pytest.raises(ArgumentError, match="draws must be positive; got 0"):
+    with pytest.raises(ArgumentError, match="draws must be at least 1; got 0"):
         ec.fisher_information(energy, draws=0)
 
 
