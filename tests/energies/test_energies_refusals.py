@@ -92,6 +92,8 @@ def test_a_cycle_of_causes():
     x = ec.Mechanism("x", "y", lambda y: y, ec.SquaredError())
     y = ec.Mechanism("y", "x", lambda x: x, ec.SquaredError())
     with pytest.raises(EnergyError, match="the mechanisms form a cycle, [xy] -> [xy]"):
+        ec.pyro_model(x + y)
+    with pytest.raises(EnergyError, match="form the circle [xy] -> [xy]"):
         ec.interventional(x + y, do={"x": 1.0})
 
 
