@@ -178,7 +178,7 @@ class CausalGraph:
         Raises:
             GraphError: If the graph is undirected, has parallel edges, or a name that is not text.
         """
-        if not graph.is_directed() or graph.is_multigraph():
+        if not isinstance(graph, nx.DiGraph) or graph.is_multigraph():
             raise GraphError(f"a causal graph is a networkx DiGraph; got {type(graph).__name__}.")
         latents = [name for name, latent in graph.nodes(data="latent") if latent]
         return cls(list(graph.edges), latents, nodes=list(graph.nodes))

@@ -7,7 +7,7 @@ from typing import Any
 
 import networkx as nx
 
-from ebm_causal.errors import IdentificationError
+from ebm_causal.errors import GraphError, IdentificationError
 from ebm_causal.graph.estimands import Estimand, Expression
 from ebm_causal.graph.expressions import Probability, Term, product, summed
 from ebm_causal.graph.front_doors import is_front_door, largest_front_door, thinned
@@ -19,6 +19,7 @@ from ebm_causal.graph.separation import (
     path_outside,
     without_arrows_from,
 )
+from ebm_causal.shapes import as_number
 
 MOST_SETS = 1000
 """So many adjustment sets are listed at most; a graph can have exponentially many."""
@@ -74,9 +75,8 @@ def identify(
         (answer for answer in answers if answer is not None), None
     )
     found = found or _by_nothing(graph, treatment, outcome)
-    warnings: list[str] = []
-    if outcome not in graph.descendants(treatment):
-        warnings.append(f"no directed path leads from {treatment!r} to {outcome!r}: the effect is zero.")
+    zero = f"no directed path leads from {treatment!r} to {outcome!r}: the effect is zero."
+    warnings = [] if outcome in graph.descendants(treatment) else [zero]
     if len(found.get("adjustment_sets", ())) == MOST_SETS:
         warnings.append(f"there may be more adjustment sets: only the first {MOST_SETS} found are listed.")
     term = found.pop("term", None)
@@ -127,11 +127,14 @@ def _check_costs(graph: CausalGraph, costs: Mapping[str, float]) -> None:
             raise IdentificationError(
                 f"{name!r} is latent: no cost buys it. Leave it out of latents if it can be measured."
             )
-        if not (math.isfinite(cost) and cost > 0):
-            raise IdentificationError(f"the cost of {name!r} must be positive and finite; got {cost}.")
+        if not 0 < (as_number(cost) or 0.0) < math.inf:
+            raise IdentificationError(f"the cost of {name!r} must be positive and finite; got {cost!r}.")
 
 
-def _check_question(graph: CausalGraph, treatment: str, outcome: str) -> None:
+def _check_question(graph: object, treatment: str, outcome: str) -> None:
+    if not isinstance(graph, CausalGraph):
+        kind = type(graph).__name__
+        raise GraphError(f"a causal graph is needed; got {kind}. Make one by CausalGraph.from_networkx(...).")
     for role, name in (("treatment", treatment), ("outcome", outcome)):
         if graph.require(name) in graph.latents:
             raise IdentificationError(

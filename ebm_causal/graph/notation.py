@@ -26,6 +26,8 @@ def read_edges(edges: Iterable[str | Iterable[str]]) -> tuple[list[Edge], list[s
     """
     if isinstance(edges, str):
         raise GraphError(f"edges are a list, such as [{edges!r}]; got the one string {edges!r}.")
+    if not isinstance(edges, Iterable):
+        raise GraphError(f'edges are a list, such as ["z -> x"]; got {edges!r}.')
     pairs: list[Edge] = []
     latents: list[str] = []
     for entry in edges:

@@ -12,7 +12,7 @@ from ebm_causal.intervention.options import Bootstrap
 from ebm_causal.intervention.propensities import Propensity, fit_logit, propensity, scaled_columns
 from ebm_causal.intervention.queries import confounding_gap, interventional, observational
 from ebm_causal.intervention.regressions import ResidualRegression, regress
-from ebm_causal.intervention.surgery import do
+from ebm_causal.intervention.surgery import do, held_rows
 
 __all__ = [
     "Balance",
@@ -30,6 +30,7 @@ __all__ = [
     "do",
     "effects_by",
     "fit_logit",
+    "held_rows",
     "interventional",
     "is_confounded",
     "observational",

@@ -15,6 +15,7 @@ from ebm_causal.intervention.estimators import Method, by_both, by_standardizati
 from ebm_causal.intervention.front_door import by_front_door
 from ebm_causal.intervention.instruments import by_instrument
 from ebm_causal.intervention.options import ROBUST, Bootstrap, Options, check_options
+from ebm_causal.intervention.overlap import separation_warnings
 from ebm_causal.intervention.regression_errors import clustered_error, resampled_slope, robust_error
 from ebm_causal.intervention.regressions import regress
 from ebm_causal.intervention.samples import sample_of
@@ -139,9 +140,9 @@ def effect_on_members(
     members: np.ndarray | None = None,
 ) -> Effect:
     """The effect by influence functions or resamples, on all rows or on those of a group."""
-    if isinstance(errors, str):
+    if errors is not None and not isinstance(errors, Bootstrap):
         raise ArgumentError(
-            f"errors={errors!r} serve naive and regression, not {options.method}, which has its own: leave it out, "
+            f"errors={errors!r} cannot serve {options.method}, which has its own: leave it out, "
             "or ask for a Bootstrap()."
         )
     sample, method = sample_of(table, options, members), MEANS[options.method]
@@ -178,12 +179,13 @@ def _by_regression(
 ) -> Effect:
     design = Design(rows=table.rows, blocks=()) if method == "naive" else table.design
     fit = regress(table, design)
+    notes = separation_warnings(table) if method == "regression" else ()
     options = Options(method=method)
     if isinstance(errors, Bootstrap):
         point = resampled_slope(table.treatment_values, table.outcome_values, design)
         values, lost = replicates(point, table.rows, errors, clusters)
         return bootstrapped_effect(
-            table, fit.estimate, values, options=options, bootstrap=errors, warnings=lost
+            table, fit.estimate, values, options=options, bootstrap=errors, warnings=(*notes, *lost)
         )
     if errors not in (None, "classical", *ROBUST):
         raise ArgumentError(f"errors must be 'classical', 'HC0' to 'HC3', or a Bootstrap(); got {errors!r}.")
@@ -196,4 +198,4 @@ def _by_regression(
         error, kind, dof = robust_error(fit, design, str(errors)), str(errors), fit.dof
     else:
         error, kind, dof = fit.standard_error, "classical", fit.dof
-    return effect_of(table, method, fit.estimate, error, kind=kind, dof=dof)
+    return effect_of(table, method, fit.estimate, error, kind=kind, dof=dof, warnings=notes)

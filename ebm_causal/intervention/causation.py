@@ -92,8 +92,8 @@ def probabilities_of_causation(
         The three probabilities, with errors and bounds.
 
     Raises:
-        EnergyError: If a variable is unknown or takes other values than 0 and 1, or no world drawn has the pair
-            of values that a probability is about.
+        EnergyError: If the two are the same, a variable is unknown or takes other values than 0 and 1, or no world
+            drawn has the pair of values that a probability is about.
         IdentificationError: If the energy has a factor without direction, or a cost does not say what its noise is.
 
     Example:
@@ -108,6 +108,8 @@ def probabilities_of_causation(
         Pearl (2009), Causality, section 9.2; Tian and Pearl (2000), Probabilities of causation: bounds and
         identification.
     """
+    if treatment == outcome:
+        raise EnergyError(f"treatment and outcome are both {treatment!r}; they must be two variables.")
     refuse_undirected_surgery(energy, (treatment, outcome))
     for name in (treatment, outcome):
         if name not in energy.variables:

@@ -27,7 +27,7 @@ from ebm_causal.intervention.draws import Draws, asked_at
 from ebm_causal.intervention.policies import arguments_of, looking, looks_at_itself, obeyed, obeying, split
 from ebm_causal.intervention.queries import drawn
 from ebm_causal.intervention.surgery import held_rows, refuse_undirected_surgery
-from ebm_causal.intervention.worlds import Imagined, Setting, causes
+from ebm_causal.intervention.worlds import Imagined, Setting, causes, drawn_seed
 from ebm_causal.shapes import Betas, by_name, common_rows
 
 Data = Mapping[str, object]
@@ -106,7 +106,7 @@ def counterfactual(
 
     def ask(beta: float) -> Draws:
         setting = Setting.of(energy, draws, beta, seed)
-        world = abducted(setting, (seen, hidden), seed)
+        world = abducted(setting, seen, hidden)
         other = predicted(setting, world, (action, rows))
         imagined = Imagined(values=other, log_weights=torch.zeros(draws, rows, dtype=torch.float64))
         kept = tuple(do) if query == ENERGY else (*do, *world)
@@ -168,9 +168,11 @@ def hidden_causes(energy: Energy, seen: Iterable[str], done: Iterable[str]) -> t
     return tuple(name for name in energy.variables if name in hidden)
 
 
-def abducted(setting: Setting, told: tuple[World, tuple[str, ...]], seed: int) -> World:
-    """What was seen and draws of its hidden causes given it, ``[draws or 1, rows, dim]``."""
-    seen, hidden = told
+def abducted(setting: Setting, seen: World, hidden: tuple[str, ...]) -> World:
+    """What was seen and draws of its hidden causes given it, ``[draws or 1, rows, dim]``.
+
+    Their seed is drawn: with that of the setting they would share random numbers with the noise drawn later.
+    """
     energy = setting.energy
     world = {name: value[None] for name, value in {**energy.clamped, **seen}.items()}
     if not hidden:
@@ -183,6 +185,7 @@ def abducted(setting: Setting, told: tuple[World, tuple[str, ...]], seed: int) -
     part = normalized(Energy([*parts, *(factor for group in groups for factor in group.factors.values())]))
     part.learn_dims_of(energy)
     given = {name: value[0] for name, value in world.items() if name in part.variables}
+    seed = drawn_seed(setting.generator)
     posterior = sample(part, hidden, given, setting.beta, draws=setting.draws, chains=1, seed=seed)
     return world | {name: value[0] for name, value in posterior.values.items()}
 

@@ -17,7 +17,12 @@ from ebm_causal.intervention.answers import Answer
 from ebm_causal.intervention.fits import fitted_model
 from ebm_causal.intervention.learners import learned_means, learned_propensity
 from ebm_causal.intervention.options import Options
-from ebm_causal.intervention.overlap import heavy_rows, refuse_separated_columns, weights_of_arms
+from ebm_causal.intervention.overlap import (
+    heavy_rows,
+    refuse_separated_columns,
+    separation_warnings,
+    weights_of_arms,
+)
 from ebm_causal.intervention.parts import Part, parts_of
 from ebm_causal.intervention.positivity import positivity_warnings
 from ebm_causal.intervention.propensities import fit_logit
@@ -77,7 +82,8 @@ def by_standardization(sample: Sample, options: Options, influence: bool) -> Ans
         gradients = np.column_stack([members @ lever for lever in levers])
         by_row = columns @ np.linalg.solve(triangle, np.linalg.solve(triangle.T, gradients))
         moved = sample.size * (members[:, None] * (predicted - estimates) + by_row * noise[:, None])
-    return Answer(estimates=estimates, influence=moved, kind="M-estimation")
+    notes = separation_warnings(sample.table) if influence else ()
+    return Answer(estimates=estimates, influence=moved, kind="M-estimation", warnings=notes)
 
 
 def _contrasts(sample: Sample, slopes: list[np.ndarray] | None) -> list[np.ndarray]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from ebm_causal.data import CausalTable
 from ebm_causal.errors import ArgumentError
+from ebm_causal.shapes import as_number, is_whole
 
 METHODS = (
     *("naive", "regression", "weighting", "standardization", "doubly_robust"),
@@ -60,8 +61,9 @@ class Bootstrap:
     progress: Callable[[int, int], None] | None = None
 
     def __post_init__(self) -> None:
-        if self.draws < 20:
+        if not is_whole(self.draws) or self.draws < 20:
             raise ArgumentError(f"a bootstrap needs 20 draws or more; got {self.draws}.")
+        check_row_seed(self.seed)
         if self.interval not in ("percentile", "basic", "normal"):
             raise ArgumentError(f"interval must be 'percentile', 'basic' or 'normal'; got {self.interval!r}.")
 
@@ -112,13 +114,27 @@ def check_options(table: CausalTable, options: Options) -> None:
     _check_values(table, options)
 
 
+def check_row_seed(seed: Any) -> None:
+    """Refuse what does not seed draws of rows.
+
+    Raises:
+        ArgumentError: If it is not a whole number, or negative.
+    """
+    if not is_whole(seed) or seed < 0:
+        raise ArgumentError(f"seed must be a whole number, not negative; got {seed!r}.")
+
+
 def _check_values(table: CausalTable, options: Options) -> None:
+    check_row_seed(options.seed)
+    if options.folds is not None and not is_whole(options.folds):
+        raise ArgumentError(f"folds must be a whole number; got {options.folds!r}.")
     if options.target not in TARGETS:
         raise ArgumentError(f"target must be one of {', '.join(map(repr, TARGETS))}; got {options.target!r}.")
     if options.contrast not in CONTRASTS:
         raise ArgumentError(f"contrast must be 'difference' or 'ratio'; got {options.contrast!r}.")
-    if not 0 <= options.trim < 0.5:
-        raise ArgumentError(f"trim must be a propensity from 0 to below .5; got {options.trim}.")
+    trim = as_number(options.trim)
+    if trim is None or not 0 <= trim < 0.5:
+        raise ArgumentError(f"trim must be a propensity from 0 to below .5; got {options.trim!r}.")
     arms = options.target != "ate" or options.contrast == "ratio"
     if arms and table.treatment_kind != "binary":
         raise ArgumentError(f"target and contrast compare two arms, and {table.treatment!r} is continuous.")

@@ -105,7 +105,7 @@ def causes(
         law = site_law(energy, name, {}, (setting.beta, next(iter(held.values()), like_of(energy))))
         if law is not None:
             with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(_seed(setting.generator))
+                torch.manual_seed(drawn_seed(setting.generator))
                 found[name] = law.sample(torch.Size((setting.draws, 1)))
     return found
 
@@ -195,5 +195,6 @@ def _from_rows(setting: Setting, data: Mapping[str, object] | pd.DataFrame) -> d
     return found
 
 
-def _seed(generator: torch.Generator) -> int:
+def drawn_seed(generator: torch.Generator) -> int:
+    """A seed for what is seeded apart, so that its numbers are not those of the generator."""
     return int(torch.randint(2**62, (1,), generator=generator))

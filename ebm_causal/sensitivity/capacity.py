@@ -2,7 +2,7 @@
 
 import copy
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,9 +13,9 @@ import torch
 from ebm_causal.energies import Energy, latents_of, mechanisms_of, normalized, prior_groups
 from ebm_causal.errors import ArgumentError, EnergyError
 from ebm_causal.gibbs import free_energy, log_partition
-from ebm_causal.intervention import Draws, confounding_gap
+from ebm_causal.intervention import Draws, confounding_gap, held_rows
 from ebm_causal.learning import fit
-from ebm_causal.shapes import by_name
+from ebm_causal.shapes import as_number, by_name
 
 WEIGHTS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
 
@@ -135,14 +135,12 @@ def capacity_curve(
     References:
         The note's last section but one, "regularize it so it is small enough to neglect".
     """
-    levels = _levels(treatment)
+    levels = _levels(energy, treatment)
     if not latents_of(energy):
         raise EnergyError(
             "the energy has no latent, a variable with a regularizer and no mechanism: there is no weight to change."
         )
-    bad = [weight for weight in weights if not 0 < weight < math.inf]
-    if bad or not len(weights):
-        raise ArgumentError(f"weights must be positive and finite, at least one; got {list(weights)}.")
+    _check_weights(weights)
     gaps, costs = [], []
     for weight in weights:
         changed = weighted(energy, float(weight))
@@ -183,13 +181,24 @@ def cost_of_fit(energy: Energy, data: Mapping[str, object] | pd.DataFrame) -> fl
     return float(raw) + priors
 
 
-def _levels(treatment: Mapping[str, object]) -> int:
+def _check_weights(weights: object) -> None:
+    """Refuse what are no weights.
+
+    Raises:
+        ArgumentError: If one is not a positive, finite number, or there is none.
+    """
+    numbers = [as_number(weight) for weight in weights] if isinstance(weights, Iterable) else []
+    if not numbers or not all(number is not None and 0 < number < math.inf for number in numbers):
+        raise ArgumentError(f"weights must be positive and finite, at least one; got {weights!r}.")
+
+
+def _levels(energy: Energy, treatment: Mapping[str, object]) -> int:
     """How many levels there are.
 
     Raises:
-        EnergyError: If there are not two or more of one variable or of several together.
+        EnergyError: If there are not two or more of one variable or of several together, or they do not fit it.
     """
-    counts = {name: len(torch.as_tensor(np.asarray(value)).reshape(-1)) for name, value in treatment.items()}
+    counts = {name: len(rows) for name, rows in held_rows(energy, treatment).items()}
     if not counts or max(counts.values()) < 2:
         raise EnergyError(
             f"the gap is that of a contrast: give two levels or more, as in x=[0.0, 1.0]; got {counts}."

@@ -10,6 +10,7 @@ from graph.oracles import (
     random_graph,
 )
 
+from ebm_causal.errors import GraphError, IdentificationError
 from ebm_causal.graph import CausalGraph, identify
 
 
@@ -151,3 +152,15 @@ def test_five_hundred_covariates_are_no_obstacle_also_where_nothing_identifies()
     edges = [(f"w{i}", name) for i in range(500) for name in "xy"]
     assert len(identify(CausalGraph([*edges, "x -> y"]), "x", "y").adjustment_sets[0]) == 500
     assert identify(CausalGraph([*edges, "x -> y", "x <-> y"]), "x", "y").kind == "unidentified"
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_what_is_no_causal_graph_is_refused_with_the_way_to_one():
+    with pytest.raises(GraphError, match=r"a causal graph is needed; got DiGraph. Make one .*from_networkx"):
+        identify(nx.DiGraph([("x", "y")]), "x", "y")
+    with pytest.raises(GraphError, match="a causal graph is a networkx DiGraph; got int"):
+        CausalGraph.from_networkx(5)
+    with pytest.raises(GraphError, match=r"edges are a list, such as .*; got None"):
+        CausalGraph(None)
+    with pytest.raises(IdentificationError, match="the cost of 'w' must be positive and finite; got 'a'"):
+        identify(CausalGraph(["x <- w -> y", "x -> y"]), "x", "y", costs={"w": "a"})

@@ -253,7 +253,7 @@ def test_estimators_that_cannot_be_fitted_or_asked_are_refused(nhefs):
         ("weighting", {"target": "all"}, "target must be one of 'ate', 'att', 'atc'; got 'all'"),
         ("weighting", {"contrast": "odds"}, "contrast must be 'difference' or 'ratio'; got 'odds'"),
         ("weighting", {"trim": 0.6}, "trim must be a propensity from 0 to below .5; got 0.6"),
-        ("weighting", {"errors": "HC3"}, "errors='HC3' serve naive and regression, not weighting"),
+        ("weighting", {"errors": "HC3"}, "errors='HC3' cannot serve weighting, which has its own"),
         ("regression", {"errors": "HC9"}, "errors must be 'classical', 'HC0' to 'HC3', or a Bootstrap"),
         ("regression", {"errors": "HC1", "cluster": "sex"}, "cluster gives errors of its own"),
         ("regression", {"cluster": "q"}, "the cluster 'q' must be one column of the table's frame"),

@@ -5,7 +5,7 @@ import pytest
 
 from ebm_causal.data import CausalTable, village_world
 from ebm_causal.errors import ArgumentError, TableError
-from ebm_causal.intervention import adjust, propensity
+from ebm_causal.intervention import Bootstrap, adjust, propensity
 from ebm_causal.intervention.options import Options
 from ebm_causal.intervention.overlap import weights_of_arms
 from ebm_causal.intervention.samples import sample_of
@@ -151,3 +151,41 @@ def test_an_effect_is_drawn_with_its_interval():
     axes = adjust(CausalTable(frame(), "t", "y", ["w"]), "regression").plot()
     assert [label.get_text() for label in axes.get_yticklabels()] == ["regression"]
     plt.close(axes.figure)
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"errors": 5}, "errors=5 cannot serve doubly_robust"),
+        ({"folds": 2.5}, r"folds must be a whole number; got 2\.5"),
+        ({"folds": "two"}, "folds must be a whole number; got 'two'"),
+        ({"trim": "a"}, r"trim must be a propensity from 0 to below \.5; got 'a'"),
+        ({"folds": 2, "seed": -1}, "seed must be a whole number, not negative; got -1"),
+    ],
+)
+def test_options_of_another_kind_are_refused_by_name(options, message):
+    with pytest.raises(ArgumentError, match=message):
+        adjust(CausalTable(frame(), "t", "y", ["w"]), "doubly_robust", **options)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_a_bootstrap_of_another_kind_is_refused():
+    for options, message in (
+        ({"draws": 30.5}, r"20 draws or more; got 30\.5"),
+        ({"draws": float("nan")}, "20 draws or more; got nan"),
+        ({"seed": "a"}, "seed must be a whole number, not negative; got 'a'"),
+    ):
+        with pytest.raises(ArgumentError, match=message):
+            Bootstrap(**options)
+
+
+@pytest.mark.parametrize("method", ["regression", "standardization"])
+def test_a_linear_model_says_where_the_arms_do_not_meet(method):
+    """It goes on to where no row of the other arm is, and gave its number without a word."""
+    given = frame().assign(w=lambda rows: rows["w"] + 9 * rows["t"])
+    found = adjust(CausalTable(given, "t", "y", ["w"]), method)
+    assert (
+        "rests on the model alone where the arms do not meet: 'w' separates the treated" in found.warnings[0]
+    )
+    assert adjust(CausalTable(frame(), "t", "y", ["w"]), method).warnings == ()

@@ -78,6 +78,8 @@ def test_what_has_no_two_values_is_refused():
     y = ec.Mechanism("y", ("x", "z"), lambda x, z: x + z, ec.BernoulliCost())
     with pytest.raises(EnergyError, match="'x' must be one number, 0 or 1"):
         ec.probabilities_of_causation(x + y + ec.GaussianRegularizer(1))
+    with pytest.raises(EnergyError, match="treatment and outcome are both 'x'"):
+        ec.probabilities_of_causation(world(), "x", "x")
     with pytest.raises(EnergyError, match="unknown variable 't'"):
         ec.probabilities_of_causation(world(), "t")
     sure = ec.Mechanism("y", ("x", "z"), lambda x, z: 40 + 0 * (x + z), ec.BernoulliCost())

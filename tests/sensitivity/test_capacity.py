@@ -113,7 +113,28 @@ def test_what_cannot_be_asked_is_refused():
         capacity_curve(world(), rows())
     with pytest.raises(ArgumentError, match="weights must be positive and finite"):
         capacity_curve(world(), rows(), x=[0.0, 1.0], weights=(1.0, 0.0))
+    with pytest.raises(EnergyError, match="'x' must be numeric"):
+        capacity_curve(world(), rows(), x=lambda z: z)
     with pytest.raises(EnergyError, match="has no latent"):
         capacity_curve(Energy([ec.Mechanism("y", "x", lambda x: x, ec.SquaredError())]), rows(), x=[0.0, 1.0])
     with pytest.raises(ArgumentError, match="a share lies between 0 and 1"):
         capacity_curve(world(), rows(), x=[0.0, 1.0], weights=(1.0,), draws=100).neglected_at(1.5)
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("weights", [3.0, ("a",), ()])
+def test_what_are_no_weights_is_refused(weights):
+    with pytest.raises(ArgumentError, match="weights must be positive and finite, at least one"):
+        capacity_curve(world(), rows(), x=[0.0, 1.0], weights=weights)
+
+
+def test_levels_of_a_vector_are_its_rows():
+    x = ec.Mechanism("x", "z", lambda z: z.expand(*z.shape[:-1], 2), ec.SquaredError(), dim=2)
+    y = ec.Mechanism("y", ("x", "z"), lambda x, z: x[..., :1] + z, ec.SquaredError())
+    told = {"x": [[0.0, 1.0], [1.0, 0.0], [0.5, 0.5]], "y": [0.0, 1.0, 2.0]}
+    found = capacity_curve(
+        x + y + ec.GaussianRegularizer(1), told, x=[[0.0, 0.0], [1.0, 1.0]], weights=(1.0,)
+    )
+    assert found.gap[0] == pytest.approx(2 / 3, abs=4 * found.standard_error[0])
+    with pytest.raises(EnergyError, match="give two levels or more"):
+        capacity_curve(x + y + ec.GaussianRegularizer(1), told, x=[0.0, 1.0], weights=(1.0,))
