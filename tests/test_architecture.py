@@ -109,8 +109,11 @@ def test_what_is_imported_is_declared_and_what_is_declared_is_imported():
     imported = {name.split(".")[0] for path in PACKAGE for name in imports(path)}
     imported -= set(sys.stdlib_module_names) | {"ebm_causal"}
     declared = {re.split(r"[<>=\[ ]", entry)[0] for entry in PROJECT["dependencies"]}
-    optional = {re.split(r"[<>=\[ ]", entry)[0] for entry in PROJECT["optional-dependencies"]["parquet"]}
-    packages = {"pyro": "pyro-ppl"}
+    extras = [
+        entry for extra in ("parquet", "kronecker") for entry in PROJECT["optional-dependencies"][extra]
+    ]
+    optional = {re.split(r"[<>=\[ ]", entry)[0] for entry in extras}
+    packages = {"pyro": "pyro-ppl", "curvlinops": "curvlinops-for-pytorch"}
     assert {packages.get(name, name) for name in imported} - optional == declared
 
 

@@ -105,10 +105,8 @@ def _by_draws(question: Question, kind: str, values: Values, draws: int, seed: i
     check_count("draws", draws, least=2)
     if question.by_row and kind == "observed":
         raise ArgumentError("by_row serves the observed information that is exact; leave draws out.")
-    chains = 4
-    each = max(1, -(-draws // chains))
     posterior = sample(
-        question.energy, question.latents, values, question.beta, draws=each, chains=chains, seed=seed
+        question.energy, question.latents, values, question.beta, draws=-(-draws // 4), chains=4, seed=seed
     )
     if not posterior.diagnostics.ok:
         raise ConvergenceError(
