@@ -1,5 +1,6 @@
 """How strong something hidden would have to be to change the answer."""
 
+from ebm_causal.sensitivity.austen import AustenCurve, austen_curve
 from ebm_causal.sensitivity.bayesian import BayesianSensitivity, bayesian_of_fits, bayesian_sensitivity
 from ebm_causal.sensitivity.benchmarks import omitted_variable_bias
 from ebm_causal.sensitivity.calibration import calibrated_prior, strongest_covariate
@@ -15,6 +16,7 @@ from ebm_causal.sensitivity.omitted_variable import OmittedVariableBias
 from ebm_causal.sensitivity.scenarios import Contour, Extremes
 
 __all__ = [
+    "AustenCurve",
     "BayesianSensitivity",
     "CapacityCurve",
     "Contour",
@@ -27,6 +29,7 @@ __all__ = [
     "NoAssumptionBounds",
     "OmittedVariableBias",
     "RosenbaumBounds",
+    "austen_curve",
     "bayesian_of_fits",
     "bayesian_sensitivity",
     "calibrated_prior",

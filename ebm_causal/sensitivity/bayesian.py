@@ -36,8 +36,8 @@ class BayesianSensitivity:
 
     Attributes:
         effect: Draws of the effect, in the outcome's units.
-        bias: Draws of what the confounder adds to the slope that is seen, with its sign; None for ``mcmc`` with a
-            binary outcome, where it has no form in the parameters.
+        bias: Draws of what the confounder adds to the slope that is seen, with its sign; of a binary outcome, to the
+            difference of chances that is seen, the covariates standardized.
         r2_treatment: Draws of its partial :math:`R^2` with the treatment (with the log-odds index of a binary
             one, unless ``method`` is ``linear``).
         r2_outcome: Draws of its partial :math:`R^2` with the outcome, given treatment and covariates.
@@ -51,7 +51,7 @@ class BayesianSensitivity:
     """
 
     effect: Float[np.ndarray, " draws"]
-    bias: Float[np.ndarray, " draws"] | None
+    bias: Float[np.ndarray, " draws"]
     r2_treatment: Float[np.ndarray, " draws"]
     r2_outcome: Float[np.ndarray, " draws"]
     prior_draws: dict[str, Float[np.ndarray, " draws"]]
@@ -64,10 +64,8 @@ class BayesianSensitivity:
 
     @property
     def draws(self) -> dict[str, Float[np.ndarray, " draws"]]:
-        """The posterior's draws by name, those that there are."""
-        found = {"effect": self.effect, "bias": self.bias}
-        found |= {name: getattr(self, name) for name in STRENGTHS}
-        return {name: draws for name, draws in found.items() if draws is not None}
+        """The posterior's draws by name."""
+        return {name: getattr(self, name) for name in ("effect", "bias", *STRENGTHS)}
 
     @property
     def mean(self) -> float:

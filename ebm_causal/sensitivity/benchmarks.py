@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from ebm_causal.data import CausalTable
-from ebm_causal.errors import ArgumentError, TableError
+from ebm_causal.errors import TableError
 from ebm_causal.intervention import ResidualRegression, regress
+from ebm_causal.sensitivity.groups import chosen_groups
 from ebm_causal.sensitivity.omitted_variable import OmittedVariableBias
 
 UNEVEN = 1.25  # times the classical standard error, or that much less
@@ -50,7 +51,7 @@ def omitted_variable_bias(
     References:
         C. Cinelli and C. Hazlett 2020, section 4.4.
     """
-    groups = _chosen(table, benchmarks)
+    groups = chosen_groups(table, benchmarks)
     full = regress(table, table.design)
     if full.dof < 2:
         raise TableError(
@@ -67,30 +68,6 @@ def omitted_variable_bias(
         multiples=multiples,
     )
     return replace(found, notes=_uneven(table, full))
-
-
-def _chosen(
-    table: CausalTable, benchmarks: Sequence[str] | Mapping[str, Sequence[str]]
-) -> dict[str, tuple[str, ...]]:
-    """The groups of covariates that a caller names, or every covariate by itself.
-
-    Raises:
-        ArgumentError: If a name is not a covariate, or a group is empty.
-    """
-    if isinstance(benchmarks, str):
-        if benchmarks == "all":
-            return {name: (name,) for name in table.covariates}
-        raise ArgumentError(f"benchmarks must be a list of names, or 'all'; got the text {benchmarks!r}.")
-    if not isinstance(benchmarks, Mapping):
-        benchmarks = {name: [name] for name in benchmarks}
-    for group, names in benchmarks.items():
-        if isinstance(names, str) or not names:
-            raise ArgumentError(f"Group {group!r} must be a list of covariates; got {names!r}.")
-        for name in names:
-            if name not in table.covariates:
-                known = ", ".join(map(repr, table.covariates)) or "(none)"
-                raise ArgumentError(f"Benchmark {name!r} is not among the covariates {known}.")
-    return {group: tuple(names) for group, names in benchmarks.items()}
 
 
 def _own_strengths(

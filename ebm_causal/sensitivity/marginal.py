@@ -11,6 +11,8 @@ from jaxtyping import Float
 from ebm_causal.data import CausalTable
 from ebm_causal.errors import ArgumentError
 from ebm_causal.intervention import propensity, scaled_columns
+from ebm_causal.sensitivity.groups import Groups, chosen_groups
+from ebm_causal.sensitivity.odds_shifts import OddsShift, odds_shifts, shifts_beside
 from ebm_causal.sensitivity.ranges import check_fraction
 from ebm_causal.sensitivity.resampling import resampled_arms
 from ebm_causal.sensitivity.tipping import tipping_lambda
@@ -38,6 +40,7 @@ class MarginalSensitivity:
         level: Of the interval.
         warnings: What to know before the numbers are used.
         text: What it says.
+        benchmarks: How far covariates, left out of the propensity, move the odds; of those that were asked for.
     """
 
     lambdas: Float[np.ndarray, " factors"]
@@ -53,6 +56,7 @@ class MarginalSensitivity:
     level: float
     warnings: tuple[str, ...]
     text: str
+    benchmarks: dict[str, OddsShift]
 
     def summary(self) -> pd.DataFrame:
         """The bounds at each factor, and the interval's ends where there is one."""
@@ -87,6 +91,7 @@ def marginal_sensitivity(
     resamples: int = 0,
     level: float = 0.95,
     seed: int = 0,
+    benchmarks: Groups = (),
 ) -> MarginalSensitivity:
     r"""Bound the weighted average effect if the odds of treatment may be off by a factor.
 
@@ -107,12 +112,14 @@ def marginal_sensitivity(
             it; 0 for none, and a few hundred for one that can be used.
         level: Of that interval.
         seed: The same seed resamples the same rows.
+        benchmarks: Covariates to compare with, ``"all"``, or groups of them by a name of your own; each costs one
+            more fit of the propensity.
 
     Returns:
         The bounds, and the factor at which zero comes within them.
 
     Raises:
-        ArgumentError: If a factor is below 1, or the treatment is continuous.
+        ArgumentError: If a factor is below 1, the treatment is continuous, or a benchmark is not a covariate.
         TableError: If the arms do not overlap.
 
     Examples:
@@ -125,7 +132,7 @@ def marginal_sensitivity(
         Z. Tan 2006; Q. Zhao, D. Small and B. Bhattacharya 2019, "Sensitivity analysis for inverse probability
         weighting estimators via the percentile bootstrap", sections 4 and 6; J. Dorn and K. Guo 2023.
     """
-    factors = _checked(lambdas, target, resamples, level)
+    factors, groups = _checked(lambdas, target, resamples, level), chosen_groups(table, benchmarks)
     chance = propensity(table)
     treated = table.treatment_values == 1
     outcome = table.outcome_values - table.outcome_values.mean()  # sums of small numbers keep their digits
@@ -135,6 +142,8 @@ def marginal_sensitivity(
     drawn, missed = resampled_arms(outcome, treated, columns, (target, sharp, resamples, seed))
     lower, upper = lower_bounds(arms, factors), upper_bounds(arms, factors)
     ends, tipping = _ends(drawn, factors, level), tipping_lambda([arms], table.outcome_values)
+    of_interval = tipping_lambda(drawn, table.outcome_values, level) if drawn else None
+    shifts = odds_shifts(table, groups)
     return MarginalSensitivity(
         lambdas=factors,
         lower=lower,
@@ -143,12 +152,15 @@ def marginal_sensitivity(
         tipping_point=tipping,
         interval_lower=ends[0],
         interval_upper=ends[1],
-        tipping_point_of_interval=tipping_lambda(drawn, table.outcome_values, level) if drawn else None,
+        tipping_point_of_interval=of_interval,
+        benchmarks=shifts,
         target=target,
         sharp=sharp,
         level=float(level),
         warnings=_warnings(missed, resamples),
-        text=_tipping_text(tipping),
+        text=_tipping_text(tipping)
+        + (_interval_text(of_interval, level) if drawn else "")
+        + shifts_beside(tipping, shifts),
     )
 
 
@@ -183,8 +195,19 @@ def _warnings(missed: int, resamples: int) -> tuple[str, ...]:
 
 def _tipping_text(tipping: float | None) -> str:
     if tipping is None:
-        return "no Lambda, however large, brings the bound to zero: the outcomes of the two arms do not meet."
+        return "No Lambda, however large, brings the bound to zero: the outcomes of the two arms do not meet."
+    if tipping == 1.0:
+        return "The weighted estimate is zero without any hidden confounder."
     return (
         f"A hidden confounder that shifts the odds of treatment by a factor of up to {tipping:.4g}, "
         "either way, could bring the weighted estimate to zero; one that shifts them less could not."
     )
+
+
+def _interval_text(tipping: float | None, level: float) -> str:
+    interval = f"{level:.0%} bootstrap interval of the bounds"
+    if tipping is None:
+        return f" No Lambda, however large, makes the {interval} hold zero."
+    if tipping == 1.0:
+        return f" The {interval} holds zero without any hidden confounder."
+    return f" The {interval} holds zero from a factor of {tipping:.4g} on."

@@ -1,13 +1,14 @@
 r"""Draws of an effect under a hidden confounder whose strength has a prior: by formula, by fits, or by MCMC."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 import torch
 from jaxtyping import Float
+from torch import Tensor
 from torch.distributions import Beta, Distribution, SigmoidTransform, TransformedDistribution
 
 from ebm_causal.energies import Energy, decoders_of, strengths_of
@@ -25,6 +26,7 @@ from ebm_causal.learning import (
 )
 from ebm_causal.sensitivity.hidden_confounder import Hidden
 from ebm_causal.sensitivity.omitted_variable import OmittedVariableBias
+from ebm_causal.sensitivity.seen_contrasts import seen_contrast
 
 CHAINS = 4
 WARMUP = 150
@@ -38,8 +40,8 @@ class StrengthDraws:
 
     Attributes:
         effect: The effect.
-        bias: What the confounder adds to the slope that is seen, with its sign; None for a binary outcome whose
-            energy was sampled, where it has no form in the parameters.
+        bias: What the confounder adds to the slope that is seen, with its sign; of a binary outcome, to the
+            difference of chances that is seen.
         r2_treatment: Its partial :math:`R^2` with the treatment, on the scale of the prior.
         r2_outcome: Its partial :math:`R^2` with the outcome.
         prior: The two strengths as the prior has them.
@@ -47,7 +49,7 @@ class StrengthDraws:
     """
 
     effect: Float[np.ndarray, " draws"]
-    bias: Float[np.ndarray, " draws"] | None
+    bias: Float[np.ndarray, " draws"]
     r2_treatment: Float[np.ndarray, " draws"]
     r2_outcome: Float[np.ndarray, " draws"]
     prior: tuple[Float[np.ndarray, " draws"], Float[np.ndarray, " draws"]]
@@ -123,7 +125,7 @@ def sampled_draws(
     unit, generator = hidden.standardized.effect_in_units(1.0), np.random.default_rng(seed)
     order = generator.permutation(len(effect))
     return StrengthDraws(
-        effect=unit * effect[order], bias=None if np.isnan(bias).any() else unit * bias[order],
+        effect=unit * effect[order], bias=unit * bias[order],
         r2_treatment=treatment[order], r2_outcome=outcome[order],
         prior=draw_strengths(prior, len(effect), generator)[:2], warnings=tuple(dict.fromkeys(notes)),
     )  # fmt: skip
@@ -159,21 +161,23 @@ def _report(progress: Progress, place: int, share: float, what: str) -> None:
 
 
 def _quantities(sampled: Fit) -> np.ndarray:
-    """The effect, the bias (NaN for a binary outcome) and the two strengths at each draw, ``[4, draws]``."""
+    """The effect, the bias and the two strengths at each draw, ``[4, draws]``."""
     if sampled.draws is None:
         raise ArgumentError(f"a fit by {sampled.method!r} has no draws; fit with method='mcmc'.")
     flat, energy, rows = sampled.draws.flatten(0, 1), copy.deepcopy(sampled.energy), sampled.data
-    held, left = [sampled.labels.index(name) for name in HELD], residual_variance(rows)
-    parameters, found = ParameterVector(energy), []
-    outcome = decoders_of(energy)[1]
+    held, parameters, found = [sampled.labels.index(name) for name in HELD], ParameterVector(energy), []
     with torch.no_grad():
         for row in flat:
             parameters.set(row)
-            follow = float(outcome.loading() * outcome.strengths.alignment)
-            bias = (
-                follow * treatment_covariance(energy, rows) / left
-                if outcome.log_noise is not None
-                else np.nan
-            )
-            found.append([float(average_effect(energy, rows)), bias, *torch.sigmoid(row[held]).tolist()])
+            effect = float(average_effect(energy, rows))
+            found.append([effect, _bias(energy, rows, effect), *torch.sigmoid(row[held]).tolist()])
     return np.array(found).T
+
+
+def _bias(energy: Energy, rows: Mapping[str, Tensor], effect: float) -> float:
+    """What hiding z adds: to the slope, or, for a binary outcome, to the contrast of chances."""
+    outcome = decoders_of(energy)[1]
+    if outcome.log_noise is None:
+        return seen_contrast(energy, rows) - effect
+    follow = float(outcome.loading() * outcome.strengths.alignment)
+    return follow * treatment_covariance(energy, rows) / residual_variance(rows)

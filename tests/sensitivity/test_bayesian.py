@@ -136,16 +136,17 @@ def test_sampling_the_energy_agrees_with_fits_over_the_prior():
 
 
 @pytest.mark.slow
-def test_a_binary_outcome_is_sampled_without_a_bias():
+def test_a_binary_outcome_is_sampled_with_a_bias():
     frame = binary_world(120).frame.assign(outcome=lambda f: (f["outcome"] > 0.5).astype(float))
     table = ec.CausalTable(frame, "treatment", "outcome", ["w1"])
     found = ec.bayesian_sensitivity(table, method="mcmc", draws=32, strength=(0.1, 0.1))
-    assert found.bias is None
+    assert found.bias.shape == found.effect.shape
     assert np.abs(found.effect).max() < 1
-    with pytest.raises(
-        ArgumentError, match="there are draws of effect, r2_treatment, r2_outcome; got 'bias'"
-    ):
-        found.plot(of="bias")
+    assert found.bias.min() < 0 < found.bias.max()  # either sign of the confounder
+    # effect + bias is the contrast that is seen, which the data know
+    assert (found.effect + found.bias).std() < 0.2
+    with pytest.raises(ArgumentError, match="there are draws of effect, bias, .*; got 'slope'"):
+        found.plot(of="slope")
 
 
 # The rest

@@ -85,7 +85,7 @@ def test_arms_that_do_not_meet_never_tip():
     frame = pd.DataFrame({"t": [0, 1] * 10, "y": np.tile([0.0, 5.0], 10) + np.arange(20) / 10})
     found = marginal_sensitivity(CausalTable(frame, "t", "y"), [1, 100.0])
     assert found.tipping_point is None
-    assert "no Lambda" in found.text
+    assert "No Lambda, however large, brings" in found.text
     assert (found.lower > 0).all()
 
 
@@ -113,7 +113,49 @@ def test_results_have_a_summary_and_a_repr():
     assert "-0.327" in repr(bounds)
 
 
+def test_a_covariate_that_is_left_out_moves_the_odds_as_two_propensities_differ():
+    table = load_dataset("nhefs")
+    found = marginal_sensitivity(table, [1.5], benchmarks=["age"])
+    kept = [name for name in table.covariates if name != "age"]
+    other = CausalTable(
+        table.frame, "qsmk", "wt82_71", kept, categorical=table.categorical,
+        squares=[name for name in table.squares if name != "age"],
+    )  # fmt: skip
+    odds = [chance.values / chance.complements for chance in (propensity(table), propensity(other))]
+    moved = np.maximum(odds[0] / odds[1], odds[1] / odds[0])
+    assert found.benchmarks["age"].usual == pytest.approx(np.quantile(moved, 0.9), rel=1e-9)
+    assert found.benchmarks["age"].largest == pytest.approx(moved.max(), rel=1e-9)
+    assert "Left out of the propensity, age," in found.text
+
+
+def test_a_group_of_covariates_is_compared_as_one():
+    found = marginal_sensitivity(
+        load_dataset("nhefs"), [1.5], benchmarks={"smoking": ["smokeintensity", "smokeyrs"], "sex": ["sex"]}
+    )
+    assert list(found.benchmarks) == ["smoking", "sex"]
+    assert found.benchmarks["smoking"].usual <= found.benchmarks["smoking"].largest
+
+
+def test_the_interval_tips_before_the_estimate_and_the_text_says_where():
+    found = marginal_sensitivity(load_dataset("nhefs"), [1.0], resamples=60)
+    assert 1 < found.tipping_point_of_interval < found.tipping_point
+    assert f"holds zero from a factor of {found.tipping_point_of_interval:.4g} on" in found.text
+
+
+def test_an_interval_that_holds_zero_already_says_so():
+    table = small(3, rows=60)
+    found = marginal_sensitivity(table, [1.0], resamples=40)
+    holds = found.interval_lower[0] <= 0 <= found.interval_upper[0]
+    assert (found.tipping_point_of_interval == 1.0) == holds
+    assert ("holds zero without any hidden confounder" in found.text) == holds
+
+
 # Refusals
+
+
+def test_a_benchmark_that_is_no_covariate_is_refused():
+    with pytest.raises(ArgumentError, match="Benchmark 'height' is not among the covariates"):
+        marginal_sensitivity(load_dataset("nhefs"), [2], benchmarks=["height"])
 
 
 @pytest.mark.parametrize("wrong", [0.9, -1.0, float("nan"), float("inf")])

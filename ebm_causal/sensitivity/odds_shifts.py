@@ -1,0 +1,62 @@
+"""How far observed covariates move the odds of treatment: a yardstick for Lambda."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from ebm_causal.data import CausalTable
+from ebm_causal.intervention import propensity
+from ebm_causal.sensitivity.groups import without_group
+
+USUAL = 0.9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OddsShift:
+    """By what factor, either way, the fitted odds of treatment change where covariates are left out.
+
+    Attributes:
+        usual: The factor that 90 % of the rows stay within.
+        largest: That which all rows stay within.
+    """
+
+    usual: float
+    largest: float
+
+
+def odds_shifts(table: CausalTable, groups: Mapping[str, tuple[str, ...]]) -> dict[str, OddsShift]:
+    """The shift of each group of covariates, left out of the propensity's model.
+
+    Raises:
+        ArgumentError: If the treatment is continuous.
+        TableError: If the arms do not overlap.
+    """
+    full, found = _log_odds(table), {}
+    for name, group in groups.items():
+        moved = np.exp(np.abs(full - _log_odds(without_group(table, group))))
+        found[name] = OddsShift(usual=float(np.quantile(moved, USUAL)), largest=float(moved.max()))
+    return found
+
+
+def shifts_beside(tipping: float | None, shifts: Mapping[str, OddsShift]) -> str:
+    """The covariate that moves the odds most, beside the factor that brings the bound to zero; empty without one."""
+    if not shifts:
+        return ""
+    name = max(shifts, key=lambda group: shifts[group].usual)
+    own = shifts[name]
+    text = (
+        f" Left out of the propensity, {name}, which moves the odds most, changes them by a factor of up to "
+        f"{own.usual:.4g} in 90 % of the rows and of {own.largest:.4g} at most"
+    )
+    if tipping is None:
+        return f"{text}."
+    beside = "more than that factor" if own.usual > tipping else "less than that factor"
+    if own.usual <= tipping < own.largest:
+        beside = "less than that factor in most rows and more in some"
+    return f"{text}: {beside}."
+
+
+def _log_odds(table: CausalTable) -> np.ndarray:
+    chance = propensity(table)
+    return np.log(chance.values) - np.log(chance.complements)
