@@ -8,12 +8,13 @@ import numpy as np
 import pandas as pd
 
 from ebm_causal.data import CausalTable
-from ebm_causal.errors import ArgumentError, EbmCausalError, OverlapError
+from ebm_causal.errors import ArgumentError, EbmCausalError, OverlapError, TableError
 from ebm_causal.findings.plain import amount
 from ebm_causal.graph import refute
 from ebm_causal.intervention import Effect
 from ebm_causal.sensitivity import (
     Hidden,
+    MarginalSensitivity,
     OmittedVariableBias,
     bayesian_of_fits,
     e_value_of_effect,
@@ -24,6 +25,8 @@ from ebm_causal.sensitivity import (
 LAMBDAS = (1.0, 1.1, 1.25, 1.5, 2.0, 3.0, 5.0)
 GRID = 41
 FURTHEST = 0.05  # the least far that the contour's axes reach
+RESAMPLES = 100  # of the rows, each with a propensity of its own
+RESAMPLED_UP_TO = 200_000  # cells of the covariates, beyond which resampling takes too long
 WIDEST = 200  # columns beyond which the refuters take too long
 
 
@@ -45,7 +48,7 @@ def sensitivity_section(
         "benchmarks": benchmarks,
         "contour": _contour(omitted, benchmarks),
         "e_value": _e_value(table, regression),
-        "marginal": _marginal(table),
+        "marginal": _marginal(table, seed),
         "no_assumption": _no_assumption(table),
         "bayesian": _bayesian(omitted, hidden, seed),
         "text": _words(table, omitted),
@@ -98,17 +101,32 @@ def _e_value(table: CausalTable, regression: Effect) -> dict[str, Any] | None:
         return None
 
 
-def _marginal(table: CausalTable) -> dict[str, Any] | None:
+def _marginal(table: CausalTable, seed: int) -> dict[str, Any] | None:
     if table.treatment_kind != "binary":
         return None
+    small = table.rows * table.design.columns <= RESAMPLED_UP_TO
     try:
-        found = marginal_sensitivity(table, LAMBDAS)
+        found = _bounds_and_interval(table, RESAMPLES if small else 0, seed)
     except OverlapError:
         return None
     return {
         "lambdas": list(LAMBDAS), "lower": found.lower, "upper": found.upper, "tipping_point": found.tipping_point,
+        "interval_lower": found.interval_lower, "interval_upper": found.interval_upper,
+        "tipping_point_of_interval": found.tipping_point_of_interval, "level": found.level,
+        "benchmarks": {name: asdict(shift) for name, shift in found.benchmarks.items()},
         "text": f"Of the weighting estimate, {amount(found.lower[0])}, not of the regression's. {found.text}",
     }  # fmt: skip
+
+
+def _bounds_and_interval(table: CausalTable, resamples: int, seed: int) -> MarginalSensitivity:
+    """The bounds, with an interval where resamples overlap often enough."""
+    benchmarks = table.covariates if resamples else ()
+    try:
+        return marginal_sensitivity(table, LAMBDAS, resamples=resamples, seed=seed, benchmarks=benchmarks)
+    except OverlapError:
+        raise
+    except TableError:
+        return marginal_sensitivity(table, LAMBDAS)
 
 
 def _no_assumption(table: CausalTable) -> dict[str, Any] | None:
@@ -130,8 +148,11 @@ def _no_assumption(table: CausalTable) -> dict[str, Any] | None:
 
 def _words(table: CausalTable, omitted: OmittedVariableBias) -> str:
     value, alpha = omitted.robustness_value, omitted.robustness_value_alpha
+    interval = f"its {1 - omitted.alpha:.0%} interval"
+    reach = f"one that explains {alpha:.2%} of both would make {interval} reach zero"
+    if alpha == 0:
+        reach = f"{interval} holds zero already, with no confounder at all"
     return (
         f"A hidden confounder that explains {value:.2%} of what the covariates leave of both {table.treatment} and "
-        f"{table.outcome} would bring the regression estimate, {amount(omitted.estimate)}, to zero; one that explains "
-        f"{alpha:.2%} of both would make its {1 - omitted.alpha:.0%} interval reach zero."
+        f"{table.outcome} would bring the regression estimate, {amount(omitted.estimate)}, to zero; {reach}."
     )

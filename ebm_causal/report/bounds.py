@@ -28,16 +28,34 @@ def e_value_blocks(found: Mapping[str, Any]) -> list[Block]:
 
 def marginal_blocks(found: Mapping[str, Any], decimals: int | None) -> list[Block]:
     """Bounds under the marginal sensitivity model."""
-    picked = _spaced(list(zip(found["lambdas"], found["lower"], found["upper"], strict=True)))
-    rows = tuple((number(size), number(low, decimals), number(high, decimals)) for size, low, high in picked)
-    tipping = found.get("tipping_point")
+    columns = [found["lambdas"], found["lower"], found["upper"]]
+    headers, caption = (
+        ["Λ", "Lower", "Upper"],
+        "Bounds of the weighting estimate; sampling error is not in them.",
+    )
+    if found.get("interval_lower") is not None:
+        columns += [found["interval_lower"], found["interval_upper"]]
+        headers.append(f"{level_of(found['level'])} interval")
+        caption = "Bounds of the weighting estimate, and the bootstrap interval of the bounds, which has chance in it."
+    picked = _spaced(list(zip(*columns, strict=True)))
+    rows = tuple(
+        (
+            *(number(size, None if place == 0 else decimals) for place, size in enumerate(row[:3])),
+            *((interval(row[3], row[4], decimals),) if len(row) > 3 else ()),
+        )
+        for row in picked
+    )
+    table = Table(tuple(headers), rows, words=(), caption=caption)
+    title = "Odds of treatment that are wrong by a factor of up to Λ"
+    return [Heading(title), words(found["text"]), table, words(_tipping(found))]
+
+
+def _tipping(found: Mapping[str, Any]) -> str:
+    tipping, near = found.get("tipping_point"), found.get("tipping_point_of_interval")
     said = "No Λ was found at which the bounds reach zero."
     if tipping is not None:
         said = f"The bounds reach zero at Λ = {number(tipping)}."
-    caption = "Bounds of the weighting estimate; sampling error is not in them."
-    table = Table(("Λ", "Lower", "Upper"), rows, words=(), caption=caption)
-    title = "Odds of treatment that are wrong by a factor of up to Λ"
-    return [Heading(title), words(found["text"]), table, words(said)]
+    return said if near is None else f"{said[:-1]}, their interval at Λ = {number(near)}."
 
 
 def bayesian_blocks(found: Mapping[str, Any], decimals: int | None) -> list[Block]:

@@ -181,7 +181,7 @@ def bayesian_sensitivity(
         The posterior.
 
     Raises:
-        ArgumentError: If a number is out of range, or there is no covariate and no ``strength`` to start from.
+        ArgumentError: If a number is out of range.
         TableError: If the regression is saturated, or treatment or outcome have no variance left.
 
     Examples:
@@ -199,6 +199,12 @@ def bayesian_sensitivity(
     served = _chosen(table, method, latent_dim)
     count = draws if draws is not None else (CHAIN_DRAWS if served == "mcmc" else DRAWS)
     check_count("draws", count)
+    if strengths < 2 or strengths & (strengths - 1):
+        raise ArgumentError(f"strengths must be a power of two, 2 or more; got {strengths}.")
+    if strength is not None and np.shape(strength) != (2,):
+        raise ArgumentError(
+            f"strength must be the two prior means, toward treatment and outcome; got {strength!r}."
+        )
     omitted = omitted_variable_bias(table, benchmarks="all")
     if served == "linear":
         prior = calibrated_prior(

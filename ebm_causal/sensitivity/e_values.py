@@ -215,6 +215,7 @@ def _e_value(risk_ratio: float, lower: float | None, upper: float | None, how: s
         raise ArgumentError(
             f"upper must be finite and at least the risk ratio {risk_ratio:g}; got {upper:g}."
         )
+    _refuse_extreme(risk_ratio, lower, upper)
     value, limit = _strength(risk_ratio), _limit(risk_ratio, lower, upper)
     return EValue(
         value=value,
@@ -222,12 +223,22 @@ def _e_value(risk_ratio: float, lower: float | None, upper: float | None, how: s
         risk_ratio=float(risk_ratio),
         lower=None if lower is None else float(lower),
         upper=None if upper is None else float(upper),
-        text=(
-            f"A hidden confounder could explain a risk ratio of {risk_ratio:.4g} away if it went with both "
-            f"treatment and outcome by a risk ratio of {value:.4g} each, beyond the covariates; weaker ties "
-            f"could not.{how}"
-        ),
+        text=_words(risk_ratio, value, limit) + how,
     )
+
+
+def _words(risk_ratio: float, value: float, limit: float | None) -> str:
+    if value == 1.0:
+        return "A risk ratio of 1 leaves nothing to explain."
+    text = (
+        f"A hidden confounder could explain a risk ratio of {risk_ratio:.4g} away if it went with both treatment and "
+        f"outcome by a risk ratio of {value:.4g} each, beyond the covariates; weaker ties could not."
+    )
+    if limit is None:
+        return text
+    if limit == 1.0:
+        return f"{text} The interval holds 1 without any."
+    return f"{text} Ties of {limit:.4g} each could make the interval hold 1."
 
 
 def _limit(risk_ratio: float, lower: float | None, upper: float | None) -> float | None:
@@ -239,4 +250,10 @@ def _limit(risk_ratio: float, lower: float | None, upper: float | None) -> float
 
 def _strength(risk_ratio: float) -> float:
     above = max(risk_ratio, 1 / risk_ratio)
-    return float(above + math.sqrt(above * (above - 1)))
+    return float(above * (1 + math.sqrt(1 - 1 / above)))
+
+
+def _refuse_extreme(*ratios: float | None) -> None:
+    for ratio in ratios:
+        if ratio is not None and abs(math.log(ratio)) > FARTHEST:
+            raise ArgumentError(f"a risk ratio of {ratio:.4g} has no E-value that a computer can hold.")

@@ -167,6 +167,8 @@ def marginal_sensitivity(
 def _checked(lambdas: Any, target: str, resamples: int, level: float) -> Float[np.ndarray, " factors"]:
     factors = np.atleast_1d(np.asarray(lambdas, dtype=np.float64))
     wrong = ~(np.isfinite(factors) & (factors >= 1))
+    if not factors.size:
+        raise ArgumentError("lambdas must hold one factor or more; got none.")
     if wrong.any():
         raise ArgumentError(f"lambdas must be finite and 1 or more; got {factors[wrong][0]:g}.")
     if target not in ("ate", "att"):

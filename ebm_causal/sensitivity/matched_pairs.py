@@ -124,6 +124,8 @@ def rosenbaum_bounds(
     check_fraction("alpha", alpha)
     factors = np.atleast_1d(np.asarray(gammas, dtype=np.float64))
     wrong = ~(np.isfinite(factors) & (factors >= 1))
+    if not factors.size:
+        raise ArgumentError("gammas must hold one factor or more; got none.")
     if wrong.any():
         raise ArgumentError(f"gammas must be finite and 1 or more; got {factors[wrong][0]:g}.")
     difference = _differences(treated, control, test)
@@ -143,7 +145,7 @@ def rosenbaum_bounds(
         tipping_point=tipping,
         tipping_point_of_estimate=max(1.0, statistic / reach) if reach > 0 else None,
         method="exact" if exact else "normal",
-        text=_words(tipping, alpha),
+        text=_words(tipping, alpha) + _words_of_statistic(max(1.0, statistic / reach) if reach > 0 else None),
     )
 
 
@@ -235,4 +237,14 @@ def _words(tipping: float | None, alpha: float) -> str:
     return (
         f"A hidden bias that makes the odds of treatment within a pair {tipping:.4g} times as large for one as "
         f"for the other could bring the one-sided p value {level}; a smaller one could not."
+    )
+
+
+def _words_of_statistic(tipping: float | None) -> str:
+    if tipping is None:
+        return " No hidden bias could make the statistic what is expected without an effect."
+    if tipping == 1.0:
+        return " The statistic is no more than is expected without an effect or a hidden bias."
+    return (
+        f" From {tipping:.4g} on, the statistic is no more than a hidden bias alone would lead one to expect."
     )

@@ -47,14 +47,14 @@ def shifts_beside(tipping: float | None, shifts: Mapping[str, OddsShift]) -> str
     own = shifts[name]
     text = (
         f" Left out of the propensity, {name}, which moves the odds most, changes them by a factor of up to "
-        f"{own.usual:.4g} in 90 % of the rows and of {own.largest:.4g} at most"
+        f"{own.usual:.4g} in 90% of the rows and of {own.largest:.4g} at most"
     )
-    if tipping is None:
+    if tipping is None or tipping == 1.0:
         return f"{text}."
-    beside = "more than that factor" if own.usual > tipping else "less than that factor"
-    if own.usual <= tipping < own.largest:
-        beside = "less than that factor in most rows and more in some"
-    return f"{text}: {beside}."
+    beyond = "a tenth of the rows or more" if own.usual > tipping else "less than a tenth of the rows"
+    if own.largest <= tipping:
+        beyond = "no row"
+    return f"{text}: beyond {tipping:.4g} in {beyond}."
 
 
 def _log_odds(table: CausalTable) -> np.ndarray:

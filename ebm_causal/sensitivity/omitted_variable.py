@@ -10,6 +10,7 @@ import pandas as pd
 from jaxtyping import Float
 
 from ebm_causal.errors import ArgumentError
+from ebm_causal.sensitivity.adjustable_slopes import AdjustableSlope
 from ebm_causal.sensitivity.ranges import (
     check_count,
     check_fraction,
@@ -17,7 +18,6 @@ from ebm_causal.sensitivity.ranges import (
     check_positive,
 )
 from ebm_causal.sensitivity.scenarios import Contour, Extremes, axis_of, extremes_of, words_of
-from ebm_causal.sensitivity.slopes import AdjustableSlope
 from ebm_causal.sensitivity.strengths import Bounds, bound_strengths, refuse_bad_benchmarks
 
 Errors = Literal["classical", "robust"]

@@ -29,14 +29,18 @@ def resampled_arms(
     """
     (target, sharp, resamples, seed), rows = options, len(outcome)
     generator, found = np.random.default_rng(seed), []
+    if not resamples:
+        return [], 0
+    whole, _ = fit_logit(columns, treated.astype(np.float64))  # near to all others: Newton starts there
     for _ in range(resamples):
         at = generator.integers(rows, size=rows)
         own = columns[at]
+        varied = _that_vary(own)
         try:
-            coefficients, _ = fit_logit(_with_variation(own), treated[at].astype(np.float64))
+            coefficients, _ = fit_logit(own[:, varied], treated[at].astype(np.float64), start=whole[varied])
         except (TableError, ConvergenceError):
             continue
-        index = _with_variation(own) @ coefficients
+        index = own[:, varied] @ coefficients
         found.append(arms_of(outcome[at], treated[at], index, target, own if sharp else None))
     if len(found) < FEWEST * resamples:
         raise TableError(
@@ -46,8 +50,8 @@ def resampled_arms(
     return found, resamples - len(found)
 
 
-def _with_variation(columns: Float[np.ndarray, "rows columns"]) -> Float[np.ndarray, "rows kept"]:
+def _that_vary(columns: Float[np.ndarray, "rows columns"]) -> Bool[np.ndarray, " columns"]:
     """The intercept and the columns that vary: a rare level may be missing from a resample."""
     keep = np.ptp(columns, axis=0) > 0
     keep[0] = True
-    return columns[:, keep]
+    return keep

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from ebm_causal.errors import ArgumentError
-from ebm_causal.sensitivity.slopes import AdjustableSlope
+from ebm_causal.sensitivity.adjustable_slopes import AdjustableSlope
 from ebm_causal.sensitivity.strengths import Bounds
 
 
@@ -78,6 +78,8 @@ def extremes_of(
 
 def words_of(slope: AdjustableSlope, strengths: Bounds) -> str:
     """The two tipping points of a slope in one sentence, beside the benchmark that would bias it most."""
+    if slope.estimate == 0:
+        return "The estimate is zero without any hidden confounder."
     value, at_level = slope.robustness_value, slope.robustness_value_alpha
     interval = f"its {1 - slope.alpha:.0%} interval"
     goal, end = f"take {slope.q:.0%} of the estimate {slope.estimate:.4g} away", f"{1 - slope.q:.0%} of it"

@@ -40,6 +40,10 @@ def refuse_bad_benchmarks(benchmarks: Mapping[str, tuple[float, float]]) -> None
         ArgumentError: With the benchmark and the number.
     """
     for name, strengths in benchmarks.items():
+        if np.shape(strengths) != (2,):
+            raise ArgumentError(
+                f"Benchmark {name!r} needs two partial R^2, with the treatment and with the outcome; got {strengths!r}."
+            )
         for side, strength in zip(("treatment", "outcome"), strengths, strict=True):
             if not 0 <= strength < 1:
                 raise ArgumentError(

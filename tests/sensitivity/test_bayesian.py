@@ -136,7 +136,7 @@ def test_sampling_the_energy_agrees_with_fits_over_the_prior():
 
 
 @pytest.mark.slow
-def test_a_binary_outcome_is_sampled_with_a_bias():
+def test_a_binary_outcome_is_sampled_with_a_bias(unchecked):
     frame = binary_world(120).frame.assign(outcome=lambda f: (f["outcome"] > 0.5).astype(float))
     table = ec.CausalTable(frame, "treatment", "outcome", ["w1"])
     found = ec.bayesian_sensitivity(table, method="mcmc", draws=32, strength=(0.1, 0.1))
@@ -228,3 +228,15 @@ def test_a_saturated_regression_is_refused():
     frame = pd.DataFrame({"t": [0.0, 1.0, 3.0], "y": [1.0, 0.0, 2.0], "w": [2.0, 5.0, 1.0]})
     with pytest.raises(TableError, match="too few"):
         ec.bayesian_sensitivity(ec.CausalTable(frame, "t", "y", ["w"]))
+
+
+@pytest.mark.parametrize("strengths", [0, 1, 3])
+def test_strengths_that_fill_no_prior_are_refused(strengths):
+    with pytest.raises(ArgumentError, match=f"a power of two, 2 or more; got {strengths}"):
+        nhefs(strengths=strengths)
+
+
+@pytest.mark.parametrize("strength", [(0.1,), 0.1])
+def test_a_prior_of_one_side_alone_is_refused(unchecked, strength):
+    with pytest.raises(ArgumentError, match="strength must be the two prior means"):
+        nhefs(strength=strength)

@@ -186,3 +186,17 @@ def test_measures_that_cannot_be_are_refused(numbers, scale, message):
 def test_an_unknown_scale_is_refused(unchecked):
     with pytest.raises(ArgumentError, match="scale must be one of 'risk_ratio', .*; got 'risk'"):
         ec.e_value(2.0, scale="risk")
+
+
+def test_the_text_says_what_would_move_the_estimate_and_what_its_interval():
+    found = ec.e_value(3.9, lower=1.8)
+    assert "by a risk ratio of 7.263 each" in found.text
+    assert "Ties of 3 each could make the interval hold 1" in found.text
+    assert "The interval holds 1 without any" in ec.e_value(1.2, lower=0.9).text
+    assert ec.e_value(1.0).text == "A risk ratio of 1 leaves nothing to explain."
+
+
+@pytest.mark.parametrize("ratio", [1e-320, 1e308])
+def test_a_ratio_whose_e_value_overflows_is_refused(ratio):
+    with pytest.raises(ArgumentError, match="has no E-value that a computer can hold"):
+        ec.e_value(ratio)

@@ -158,3 +158,14 @@ def test_an_unknown_test_and_level_are_refused(unchecked):
         ec.rosenbaum_bounds([1.0], [0.0], 1.0, test="ranks")
     with pytest.raises(ArgumentError, match="alpha must be between 0 and 1; got 1"):
         ec.rosenbaum_bounds([1.0], [0.0], 1.0, alpha=1.0)
+
+
+def test_the_text_has_the_tipping_point_of_the_statistic_too():
+    found = ec.rosenbaum_bounds([1] * 110 + [0] * 12, [0] * 110 + [1] * 12, [1.0], test="mcnemar")
+    assert found.tipping_point_of_estimate == pytest.approx(110 / 12, rel=1e-12)
+    assert "From 9.167 on, the statistic is no more than a hidden bias alone" in found.text
+
+
+def test_no_gamma_at_all_is_refused():
+    with pytest.raises(ArgumentError, match="gammas must hold one factor or more"):
+        ec.rosenbaum_bounds([2.0, 1.0], [1.0, 0.0], [])

@@ -66,3 +66,14 @@ def test_a_saturated_regression_and_a_fixed_treatment_are_refused():
     frame["t"] = frame["a"] + frame["b"] * 2
     with pytest.raises(TableError, match="Treatment 't' has no variance left given the covariates"):
         omitted_variable_bias(CausalTable(frame, "t", "y", ["a", "b"]))
+
+
+@pytest.mark.parametrize("strengths", [0.1, (0.1,), (0.1, 0.1, 0.1)])
+def test_a_benchmark_without_its_two_strengths_is_refused(unchecked, strengths):
+    with pytest.raises(ArgumentError, match="'female' needs two partial R"):
+        OmittedVariableBias.from_statistics(1.0, 0.5, 10, benchmarks={"female": strengths})
+
+
+def test_an_estimate_of_zero_needs_no_confounder():
+    found = OmittedVariableBias.from_statistics(0.0, 0.5, 10, benchmarks={"female": (0.1, 0.1)})
+    assert found.text == "The estimate is zero without any hidden confounder."
