@@ -141,16 +141,16 @@ class Restriction:
         """The reduced energy at one point within the supports."""
         return self.at(_inside_all(self, 1, self.rows))
 
-    def quadrature(self, *, step: float = 0.5, drop: float = 22.0) -> Lattice:
+    def quadrature(self, *, step: float = 0.5, drop: float = 22.0, kinks: bool = True) -> Lattice:
         """The points that carry this restriction's mass: all states where finite, else an adapted lattice.
 
         Raises:
             EnergyError: If the variables are neither all finite nor one to three real numbers in all.
         """
-        return joined(list(self.lattices(step=step, drop=drop)))
+        return joined(list(self.lattices(step=step, drop=drop, kinks=kinks)))
 
     def lattices(
-        self, *, step: float = 1 / 3, drop: float = 32.0, fine: float | None = None
+        self, *, step: float = 1 / 3, drop: float = 32.0, fine: float | None = None, kinks: bool = True
     ) -> Iterator[tuple[Tensor, Lattice]]:
         """The same some rows at a time, in any order, with the rows' numbers: what sums over points needs no more.
 
@@ -163,15 +163,9 @@ class Restriction:
         self._refuse_what_no_lattice_serves()
         for start, block in self._numbered_blocks():
             for rows, lattice in lay_lattices(
-                block,
-                block.rows,
-                block.dim,
-                like=self.like,
-                scale=self.first_scale(),
-                step=step,
-                drop=drop,
-                fine=fine,
-            ):
+                block, block.rows, block.dim, like=self.like, scale=self.first_scale(), step=step, drop=drop,
+                fine=fine, kinks=kinks,
+            ):  # fmt: skip
                 yield rows + start, lattice
 
     def _refuse_what_no_lattice_serves(self) -> None:

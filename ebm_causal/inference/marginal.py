@@ -31,7 +31,9 @@ class MarginalLikelihood:
     """The log likelihood of each row under locally normalized mechanisms, latents integrated out.
 
     The lattices are laid at the parameters of the moment by ``adapt`` and then stay: at fixed points the
-    sum is a smooth function of the parameters, so it can be optimized and differentiated twice.
+    sum is a smooth function of the parameters, so it can be optimized and differentiated twice. Each row's density
+    is taken to be smooth: with kinks (a Laplace prior, a decoder of ReLUs) the likelihood errs by about 1e-4 nats
+    per row in one dimension.
 
     Args:
         energy: An energy of mechanisms and regularizers; its parameters are read in place.
@@ -215,7 +217,7 @@ def checked_priors(energy: Energy, latents: tuple[str, ...]) -> tuple[Energy, ..
 def _relaid(block: Restriction, known: Lattice | None, step: float, drop: float) -> Lattice:
     """A lattice for a block, started where an earlier one found the mass."""
     if known is None or block.finite or known.points.shape[1] != block.rows:
-        return block.quadrature(step=step, drop=drop)
+        return block.quadrature(step=step, drop=drop, kinks=False)
     spread = known.covariance().diagonal(dim1=-2, dim2=-1).clamp_min(1e-12).sqrt()
     return adapt_lattice(
         block,
@@ -227,4 +229,5 @@ def _relaid(block: Restriction, known: Lattice | None, step: float, drop: float)
         step=step,
         drop=drop,
         coarse=17,
+        kinks=False,
     )

@@ -34,6 +34,7 @@ def lay_lattices(
     levels: int = 40,
     drop: float = DROP,
     coarse: int | None = None,
+    kinks: bool = True,
 ) -> Iterator[tuple[Tensor, Lattice]]:
     r"""Find where :math:`e^{-u}` has its mass in each row, and lay a lattice there, a few rows at a time.
 
@@ -53,13 +54,16 @@ def lay_lattices(
         levels: How often a row may be looked at before it is given up (``resolved`` is then False).
         drop: Energies so far above the minimum are left out: a relative mass of exp(-drop).
         coarse: Points per axis of a look; fewer serve where the center and scale are known well.
+        kinks: Whether the self-check looks for kinks, which it meets with many points.
 
     Raises:
         ArgumentError: If the dimension is not one, two or three.
     """
     if dim not in COARSE:
         raise ArgumentError(f"a lattice serves one to three dimensions; got {dim}: use a sampler instead.")
-    aim = Aim(step=step, drop=drop, coarse=coarse or COARSE[dim], levels=levels, fine=fine or step)
+    aim = Aim(
+        step=step, drop=drop, coarse=coarse or COARSE[dim], levels=levels, fine=fine or step, kinks=kinks
+    )
     search = Search(energy=Rows(energy=energy, count=rows), aim=aim, pending=[])
     steps = search.run(box_of(center, scale, (rows, dim), like), dim, like)
     while True:

@@ -16,6 +16,7 @@ class Aim:
         coarse: Points per axis of a look.
         levels: How often a row may be looked at.
         fine: The step that the self-check asks for.
+        kinks: Whether the self-check looks for kinks; without, densities are taken to be smooth.
     """
 
     step: float
@@ -23,6 +24,7 @@ class Aim:
     coarse: int
     levels: int
     fine: float
+    kinks: bool = True
 
     @property
     def allowed(self) -> tuple[float, float]:

@@ -34,17 +34,20 @@ class Check:
     error: Tensor
 
 
-def checked(imbalances: tuple[Tensor, Tensor, Tensor], allowed: tuple[float, float]) -> Check:
+def checked(
+    imbalances: tuple[Tensor, Tensor, Tensor], allowed: tuple[float, float], *, kinks: bool = True
+) -> Check:
     r"""Judge rows by their imbalances at halves, thirds and sixths, ``[rows, dim]`` each.
 
     What falls off at least geometrically errs by their square and cube: as these may be small by accident, at
     least half of what is allowed counts. A kink's transform falls off with the square of the frequency, so that it
-    errs by about a third of the halves along each axis, and never by more than half of the larger of both.
+    errs by about a third of the halves along each axis, and never by more than half of the larger of both. The
+    transform of a logistic density falls geometrically, and may look slow: it costs such a row finer lattices.
     """
     halves, thirds, sixths = imbalances
     dim = halves.shape[-1]
-    slow = ((halves > thirds**1.5) | (thirds > sixths**2)) & (halves + thirds > QUIET)
-    doubt = 0.5 * dim * torch.where(slow, torch.maximum(halves, thirds), halves)
+    slow = ((halves > thirds**1.5) | (thirds > sixths**2)) & (halves + thirds > QUIET) & kinks
+    doubt = 0.5 * dim * torch.where(slow, torch.maximum(halves, thirds), halves) * kinks
     smooth = halves.clamp_min(0.5 * allowed[0]) ** 2 + thirds.clamp_min(0.5 * allowed[1]) ** 3
     coarse = (halves > allowed[0]) | (thirds > allowed[1]) | (doubt > ROUGH[dim])
     return Check(

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ebm_causal.sampling.aims import Aim
 from ebm_causal.sampling.checking import checked, imbalances
 from ebm_causal.sampling.lattice import Lattice, weighed
 from ebm_causal.sampling.looking import (
@@ -82,14 +83,13 @@ class Chunk:
     walled: Tensor
 
 
-def evaluate(found: Cover, energy: Rows, allowed: tuple[float, float], drop: float) -> Iterator[Chunk]:
+def evaluate(found: Cover, energy: Rows, aim: Aim) -> Iterator[Chunk]:
     """Lattices on a cover's points, rows of about as many points together.
 
     Args:
         found: The cover.
         energy: The reduced energy of all rows.
-        allowed: The imbalances of halves and thirds at which a lattice is fine enough.
-        drop: Energies so far above the minimum may be left out.
+        aim: When a lattice is fine enough, and what may be left out.
     """
     look, dim = found.look, found.look.dim
     frame = look.cell / torch.tensor(found.sizes).to(look.cell)
@@ -101,8 +101,10 @@ def evaluate(found: Cover, energy: Rows, allowed: tuple[float, float], drop: flo
         if not bool(valid.all()):
             energies = torch.where(valid, energies, math.inf)
         lattice = weighed(points, energies, frame[index])
-        check = checked(imbalances(sites.codes_at(slots), lattice.masses.T, dim), allowed)
-        whole = _complete(energies, taken(found.predicted, slots), drop)
+        check = checked(
+            imbalances(sites.codes_at(slots), lattice.masses.T, dim), aim.allowed, kinks=aim.kinks
+        )
+        whole = _complete(energies, taken(found.predicted, slots), aim.drop)
         yield Chunk(
             index=index, slots=torch.where(valid, slots.T, -1), coarse=check.coarse, whole=whole,
             blunt=check.blunt & (not found.blind), walled=walled & (not found.blind),

@@ -157,7 +157,7 @@ class Search:
         found = cover(look, sight, sizes, self.aim.drop, blind=blind)
         patient = not blind and self.energy.divisible and max(sizes) < SIZES[-1]
         again: list[tuple[Tensor, Tensor]] = []
-        for chunk in evaluate(found, self.energy, self.aim.allowed, self.aim.drop):
+        for chunk in evaluate(found, self.energy, self.aim):
             rough = chunk.walled | (chunk.blunt & (tried + look.level >= PATIENCE[look.dim]))
             good = chunk.lattice.resolved & ~rough
             index = slice(None) if bool(good.all()) else good.nonzero().flatten()

@@ -25,7 +25,7 @@ def served(look: Look, aim: Aim) -> tuple[Tensor, Lattice]:
     edge = ((places == 0) | (places == places.amax(0))).any(-1).nonzero().flatten()
     empty = lattice.masses.index_select(0, edge).amax(0) <= math.exp(-aim.drop)
     smooth = bends_of(look) <= SMOOTH / aim.step**2
-    check = checked(waves_of(_binned(lattice.masses, look.shape)), aim.allowed)
+    check = checked(waves_of(_binned(lattice.masses, look.shape)), aim.allowed, kinks=aim.kinks)
     good = empty & smooth & ~check.coarse.any(-1) & lattice.log_integral.isfinite()
     return good, replace(lattice, error=check.error, resolved=good, shape=look.shape)
 
