@@ -111,7 +111,9 @@ class Places:
     def holding(self, flat: Tensor) -> Iterator[tuple[Tensor, ...]]:
         """Put the parts of a flat vector in the parameters' place within: differentiable in it, also under ``vmap``."""
         parts = torch.split(flat, self._sizes, dim=-1)
-        values = tuple(part.reshape(shape).to(dtype) for part, (shape, dtype) in zip(parts, self._kinds, strict=True))
+        values = tuple(
+            part.reshape(shape).to(dtype) for part, (shape, dtype) in zip(parts, self._kinds, strict=True)
+        )
         try:
             self._put(values)
             yield values

@@ -141,7 +141,9 @@ def test_an_inverse_temperature_that_is_not_positive(beta):
 def test_methods_that_are_unknown(unchecked):
     with pytest.raises(ArgumentError, match="method must be 'svi', 'mcmc' or 'map'; got 'magic'"):
         ec.fit(linear(), {"y": Y}, method="magic")
-    with pytest.raises(ArgumentError, match="guide must be 'auto', 'collapsed', 'amortized' or 'flat'; got 'magic'"):
+    with pytest.raises(
+        ArgumentError, match="guide must be 'auto', 'collapsed', 'amortized' or 'flat'; got 'magic'"
+    ):
         ec.fit(linear(), {"y": Y}, guide="magic")
     with pytest.raises(ArgumentError, match="kernel must be 'hmc' or 'pyro-nuts'; got 'magic'"):
         ec.fit(linear(), {"y": Y}, method="mcmc", kernel="magic")

@@ -18,7 +18,14 @@ from ebm_causal.errors import ArgumentError
 from ebm_causal.learning import ContrastiveHinge, Loop, ScoreMatching
 
 ROOT = Path(__file__).parents[2]
-KINDS = {"chains": (30, 20), "noise": (30, 20), "hinge": (30, 20), "map": (12, 10), "svi": (50, 40), "mcmc": (30, 20)}
+KINDS = {
+    "chains": (30, 20),
+    "noise": (30, 20),
+    "hinge": (30, 20),
+    "map": (12, 10),
+    "svi": (50, 40),
+    "mcmc": (30, 20),
+}
 
 
 def started(*words):
