@@ -54,8 +54,8 @@ def main():
     publish(
         "svi",
         "## Variational fits\n\n200 rows, latents of two dimensions, a network 2-16-3, a normal guide for each row, "
-        f"one draw a step.\nFresh processes; tracing and compilation count, imports do not. The bounds after {STEPS} steps "
-        f"{gate} the gate\n(within {AGREE:.0%}): "
+        f"one draw a step.\nFresh processes; tracing and compilation count, imports do not. The bounds after {STEPS} "
+        f"steps {gate} the gate\n(within {AGREE:.0%}): "
         + ", ".join(f"{name.split(',')[0]} {value:.1f}" for name, value in ends.items())
         + f".\n{said}\n\n{table(steps)}\n\n{table(cold, unit='s')}\n\n{'; '.join(sorted(seen))}.\n\n"
         + where("ebm-causal"),
