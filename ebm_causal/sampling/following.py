@@ -76,7 +76,8 @@ class Search:
                     yield look.rows[index], lattice.rows(index)
                 look = look.some(~good)
             left.append(look)
-        return together(left) if any(len(look.rows) for look in left) else None
+        left = [look for look in left if len(look.rows)]
+        return together(left) if left else None
 
     def _advance(self, look: Look) -> Iterator[tuple[Tensor, Lattice]]:
         """Grow boxes whose edges have mass, turn frames that lie askew, and lay lattices for the other rows."""

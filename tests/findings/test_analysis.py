@@ -86,7 +86,11 @@ def test_sections_and_benchmarks_are_complete(nsw):
     assert bayesian["lower"] < bayesian["mean"] < bayesian["upper"]
     assert bayesian["mean"] == pytest.approx(by_method(nsw)["latent_do"]["estimate"], rel=0.05)
     assert 0 <= bayesian["probability_of_sign_change"] < 0.1
-    assert nsw.seeing_and_doing["capacity"] is None
+    curve = nsw.seeing_and_doing["capacity"]
+    assert len(curve["gap"]["mean"]) == len(curve["weights"]) == len(curve["cost"])
+    marginal = nsw.sensitivity["marginal"]
+    assert 1 <= marginal["tipping_point_of_interval"] < marginal["tipping_point"]
+    assert set(marginal["benchmarks"]) == set(nsw.question["covariates"])
     assert len(nsw.sensitivity["refutations"]) == 2
 
 

@@ -8,7 +8,7 @@ import torch
 import ebm_causal as ec
 from ebm_causal.gibbs import restrict
 from ebm_causal.gibbs.quadrature import lattice_log_integral, lattice_moments
-from ebm_causal.sampling import adapt_lattice, lay_lattices
+from ebm_causal.sampling import adapt_lattice, following, lay_lattices
 
 F64 = torch.float64
 NOISES = torch.tensor([1.0, 0.3, 0.1, 0.03, 0.01], dtype=F64)
@@ -189,3 +189,12 @@ def test_a_decoder_is_asked_for_few_points_per_row(spread, noise, most):
     found = lattice_log_integral(restrict(energy, "z", {"y": y}, 1.0))
     assert bool(found.trusted.all())
     assert decoder.points <= 1.02 * most * 200  # recorded numbers; the rest is rounding of other machines
+
+
+def test_parts_of_the_rows_that_the_first_grid_serves_wholly_leave_the_others_to_be_laid(monkeypatch):
+    monkeypatch.setattr(following, "LOOKED_AT", 200)  # three rows at once
+    energy = ec.LinearGaussianEnergy(torch.ones(1, 1, dtype=F64), scale=1.0)
+    y = torch.zeros(200, 1, dtype=F64)
+    y[-1] = 40.0
+    drawn = ec.sample(energy, given={"y": y}, draws=200).values["z"][:, :, -1]
+    assert float(drawn.mean()) == pytest.approx(20.0, abs=4 * 0.5**0.5 / 800**0.5)
