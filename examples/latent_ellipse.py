@@ -78,7 +78,7 @@ assert missed[8] == 0
 # anywhere, the hill is gone, and the lowest point is where no data are.
 
 # %%
-across, up = torch.linspace(-3.2, 3.2, 49), torch.linspace(-2.7, 2.7, 41)
+across, up = torch.linspace(-3.2, 3.2, 51), torch.linspace(-2.7, 2.7, 43)
 plane = torch.stack(torch.meshgrid(across, up, indexing="xy"), -1)
 turn = on_ellipse(torch.linspace(-math.pi, math.pi, 200)[:, None])
 surfaces = {"F at beta = inf": ec.minimize(energy, over="z", given={"y": plane.reshape(-1, 2)}).energy}

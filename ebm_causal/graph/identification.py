@@ -19,7 +19,6 @@ from ebm_causal.graph.separation import (
     path_outside,
     without_arrows_from,
 )
-from ebm_causal.shapes import as_number
 
 MOST_SETS = 1000
 """So many adjustment sets are listed at most; a graph can have exponentially many."""
@@ -122,6 +121,8 @@ def is_back_door_set(graph: CausalGraph, treatment: str, outcome: str, adjustmen
 
 
 def _check_costs(graph: CausalGraph, costs: Mapping[str, float]) -> None:
+    from ebm_causal.shapes import as_number  # with torch, which a graph without costs does without
+
     for name, cost in costs.items():
         if graph.require(name) in graph.latents:
             raise IdentificationError(

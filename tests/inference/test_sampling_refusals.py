@@ -102,11 +102,10 @@ def test_a_step_is_sampled_as_well_as_a_slope():
     def energy(z):
         return (0.5 * z**2 - (z > 0).to(z)).sum(-1)
 
-    for method in ("importance", "hmc"):
-        posterior = ec.sample(ec.energy(energy, z=4), draws=500, method=method)
-        share = (posterior.values["z"] > 0).double().mean((0, 1))[0]
-        size = float(posterior.diagnostics.numbers["ess_bulk"])
-        assert float((share - 0.7310585786).abs().max()) < 5 * (0.1966 / size) ** 0.5
+    posterior = ec.sample(ec.energy(energy, z=4), draws=500, method="importance")
+    share = (posterior.values["z"] > 0).double().mean((0, 1))[0]
+    size = float(posterior.diagnostics.numbers["ess_bulk"])
+    assert float((share - 0.7310585786).abs().max()) < 5 * (0.1966 / size) ** 0.5
 
 
 def test_failures_are_listed_by_row_with_what_was_tried():
