@@ -93,7 +93,7 @@ for ax, (title, value) in zip(axes, surfaces.items(), strict=True):
 
 # %%
 hill = {
-    title: (value.reshape(plane.shape[:2])[20, 24] - value.min()).item() for title, value in surfaces.items()
+    title: (value.reshape(plane.shape[:2])[21, 25] - value.min()).item() for title, value in surfaces.items()
 }
 print({title: round(height, 3) for title, height in hill.items()})
 heights = list(hill.values())
