@@ -125,9 +125,7 @@ def _check_costs(graph: CausalGraph, costs: Mapping[str, float]) -> None:
 
     for name, cost in costs.items():
         if graph.require(name) in graph.latents:
-            raise IdentificationError(
-                f"{name!r} is latent: no cost buys it. Leave it out of latents if it can be measured."
-            )
+            raise IdentificationError(f"{name!r} is latent: no cost buys it. If it can be measured, say so.")
         if not 0 < (as_number(cost) or 0.0) < math.inf:
             raise IdentificationError(f"the cost of {name!r} must be positive and finite; got {cost!r}.")
 
