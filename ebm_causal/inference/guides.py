@@ -1,6 +1,7 @@
 """Guides: normal laws of each row's latents, with parameters of their own or computed from the row's data."""
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 NARROWEST = 1e-6
 
 
-class NormalGuide(nn.Module):
+class NormalGuide(nn.Module, ABC):
     r"""A normal on the latents of each row, in unconstrained coordinates, each coordinate on its own.
 
     .. math:: q(z \mid v_i) = N\big(\mu_i, \mathrm{diag}\,\sigma^2_i\big)
@@ -29,9 +30,9 @@ class NormalGuide(nn.Module):
         """How many coordinates all latents have together."""
         return sum(self.latents.values())
 
+    @abstractmethod
     def raw(self, data: Mapping[str, Tensor]) -> Tensor:
         """Means and unconstrained scales of all latents beside each other, ``[rows, 2 * width]``."""
-        raise NotImplementedError
 
     def flat(self, data: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Means and standard deviations of all latents beside each other, ``[rows, width]`` each."""
