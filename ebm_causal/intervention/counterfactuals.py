@@ -23,9 +23,9 @@ from ebm_causal.energies import (
 from ebm_causal.errors import EnergyError
 from ebm_causal.inference import sample
 from ebm_causal.intervention.asking import ENERGY, Query, check_query
+from ebm_causal.intervention.averages import drawn
 from ebm_causal.intervention.draws import Draws, asked_at
 from ebm_causal.intervention.policies import arguments_of, looking, looks_at_itself, obeyed, obeying, split
-from ebm_causal.intervention.queries import drawn
 from ebm_causal.intervention.surgery import held_rows, refuse_undirected_surgery
 from ebm_causal.intervention.worlds import Imagined, Setting, causes, drawn_seed
 from ebm_causal.shapes import Betas, by_name, common_rows

@@ -22,11 +22,12 @@ class Draws:
         query: The variable, or ``energy``.
         mean: ``[rows, dim]``: the average of the query's conditional mean given its parents in each draw,
             which is less noisy than the average of ``values``.
-        standard_error: The Monte Carlo error of ``mean``, as for independent draws; with data, whose rows are dealt
-            evenly, and for draws from a lattice it is an upper bound.
+        standard_error: The Monte Carlo error of ``mean``: from 25 blocks of draws where causes are spread evenly
+            within each, else as for independent draws; with data, whose rows are dealt evenly, and for draws from a
+            lattice it is an upper bound.
         values: The draws themselves, ``[draws, rows, dim]``.
-        deviations: What each draw adds to the error of ``mean``, ``[draws, rows, dim]``: rows that met the same
-            causes err together.
+        deviations: What each draw, or each block of draws, adds to the error of ``mean``, ``[draws, rows, dim]``:
+            rows that met the same causes err together.
         method: How they were drawn.
         warnings: What cannot be trusted, or need not be computed, in words.
         beta: The inverse temperature, or the schedule, ``[betas]``.

@@ -14,12 +14,14 @@ from ebm_causal.errors import ConvergenceError, EnergyError
 from ebm_causal.gibbs import restrict
 from ebm_causal.inference import draw_rows
 from ebm_causal.intervention.asking import Query, check_query, name_of
+from ebm_causal.intervention.averages import drawn
 from ebm_causal.intervention.draws import Draws, asked_at
 from ebm_causal.intervention.linking import is_confounded, refuse_roots_without_law
 from ebm_causal.intervention.policies import obeyed_by, obeying, split
 from ebm_causal.intervention.pyro_worlds import Model, model_draws, model_gap
+from ebm_causal.intervention.strata import blocks_of
 from ebm_causal.intervention.surgery import held_rows, refuse_undirected_surgery
-from ebm_causal.intervention.worlds import Imagined, Setting, causes, evaluate, imagine
+from ebm_causal.intervention.worlds import Imagined, Setting, causes, imagine
 from ebm_causal.shapes import Betas, by_name
 
 Data = Mapping[str, object]
@@ -98,7 +100,7 @@ def interventional(
         origin = setting if data is None else replace(setting, energy=normalized(energy))
         start = causes(origin, data, held)
         roots = {name: value for name, value in start.items() if name not in mechanisms_of(changed)}
-        world = imagine(setting, roots, held, {})
+        world = replace(imagine(setting, roots, held, {}), blocks=_blocks(setting, data))
         if callable(query) or query in soft:
             world = replace(world, values=obeyed_by(energy, soft, world.values))
         answer = drawn(setting, query, (world, tuple(do)), "ancestral draws")
@@ -226,7 +228,7 @@ def confounding_gap(
 
 def _gap(setting: Setting, query: Query, data: Rows | None, held: Mapping[str, Tensor]) -> Draws:
     seen, method = _seen(setting, query, data, held)
-    done = imagine(setting, causes(setting, data, held), held, {})
+    done = replace(imagine(setting, causes(setting, data, held), held, {}), blocks=_blocks(setting, data))
     a, b = (drawn(setting, query, (world, tuple(held)), method) for world in (seen, done))
     deviations = torch.cat([a.deviations, -b.deviations])
     error = (deviations**2).sum(0).sqrt()
@@ -256,7 +258,12 @@ def _seen(
             f"what is seen of {list(held)} is so unlikely that {setting.draws} draws are worth {worst:.1f}: "
             "use more draws, or values within the range of the data."
         )
-    return world, "weighted ancestral draws"
+    return replace(world, blocks=_blocks(setting, data)), "weighted ancestral draws"
+
+
+def _blocks(setting: Setting, data: Rows | None) -> int:
+    """The blocks in which causes were drawn evenly; with data none, for their rows are dealt evenly over all."""
+    return blocks_of(setting.draws) if data is None else 0
 
 
 def _from_posterior(setting: Setting, held: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
@@ -277,24 +284,3 @@ def _from_posterior(setting: Setting, held: Mapping[str, Tensor]) -> dict[str, T
     points, _ = draw_rows(restriction, setting.draws, setting.generator)
     shuffled = points[torch.randperm(setting.draws, generator=setting.generator)]
     return {**start, **restriction.split(shuffled)}
-
-
-def drawn(setting: Setting, query: Query, imagined: tuple[Imagined, tuple[str, ...]], method: str) -> Draws:
-    """The query over imagined worlds, in which some names were held."""
-    world, held = imagined
-    value, conditional = evaluate(setting, query, world, held)
-    weights = world.weights()
-    weights = weights.reshape(*weights.shape, *[1] * (conditional.ndim - weights.ndim))
-    mean = (weights * conditional).sum(0)
-    deviations = weights * (conditional - mean)
-    weighted = bool((world.log_weights != 0).any())
-    error = (deviations**2).sum(0).sqrt()
-    return Draws(query=name_of(query), mean=mean, standard_error=error, deviations=deviations, method=method,
-                 values=_resampled(value, world, setting) if weighted else value)  # fmt: skip
-
-
-def _resampled(value: Tensor, world: Imagined, setting: Setting) -> Tensor:
-    index = torch.multinomial(
-        world.weights().T, setting.draws, replacement=True, generator=setting.generator
-    ).T
-    return value.gather(0, index.reshape(*index.shape, *[1] * (value.ndim - index.ndim)).expand_as(value))

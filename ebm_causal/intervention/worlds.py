@@ -7,6 +7,7 @@ import networkx as nx
 import pandas as pd
 import torch
 from torch import Tensor
+from torch.distributions import Distribution
 
 from ebm_causal.energies import (
     Energy,
@@ -21,6 +22,7 @@ from ebm_causal.errors import EnergyError
 from ebm_causal.gibbs import restrict, site_law
 from ebm_causal.inference import draw_rows
 from ebm_causal.intervention.asking import ENERGY, Query, answered
+from ebm_causal.intervention.strata import spread_evenly
 from ebm_causal.shapes import check_beta, check_seed, common_rows, is_whole
 
 
@@ -32,11 +34,13 @@ class Imagined:
         values: Of every variable, broadcastable to ``[draws, rows, dim]``.
         log_weights: ``[draws, rows]``, by how likely each world makes what was seen; zero where nothing was.
         told: The variables whose being seen weighs the draws.
+        blocks: How many blocks of draws are independent of each other, where the draws are not; else 0.
     """
 
     values: Mapping[str, Tensor]
     log_weights: Tensor
     told: tuple[str, ...] = ()
+    blocks: int = 0
 
     def weights(self) -> Tensor:
         """Probabilities of the draws, ``[draws, rows]``."""
@@ -84,9 +88,9 @@ def causes(
 ) -> dict[str, Tensor]:
     r"""Draws ``[draws, 1, dim]`` of everything that no mechanism explains.
 
-    Latents come from their priors :math:`e^{-\beta R}/Z`; with data, a row is picked, its own values are
-    taken for what has no mechanism, and the latents come from the posterior given that row, so that over
-    rows they have the marginal law :math:`\int p(z \mid v)\,p(v)\,dv`.
+    Latents come from their priors :math:`e^{-\beta R}/Z`, spread evenly in blocks; with data, a row is picked, its
+    own values are taken for what has no mechanism, and the latents come from the posterior given that row, so that
+    over rows they have the marginal law :math:`\int p(z \mid v)\,p(v)\,dv`.
 
     Raises:
         EnergyError: If a variable has neither a mechanism nor a prior and no data are given.
@@ -104,10 +108,15 @@ def causes(
             )
         law = site_law(energy, name, {}, (setting.beta, next(iter(held.values()), like_of(energy))))
         if law is not None:
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(drawn_seed(setting.generator))
-                found[name] = law.sample(torch.Size((setting.draws, 1)))
+            even = spread_evenly(law, setting.draws, setting.generator)
+            found[name] = _plainly(setting, law) if even is None else even
     return found
+
+
+def _plainly(setting: Setting, law: Distribution) -> Tensor:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(drawn_seed(setting.generator))
+        return law.sample(torch.Size((setting.draws, 1)))
 
 
 def imagine(

@@ -65,23 +65,23 @@ def test_every_back_end_gives_the_same_numbers():
     table = table_of(small_world())
     found = {
         name: adjust(
-            table, "doubly_robust", errors=Bootstrap(draws=60, backend=name, workers=workers)
+            table, "doubly_robust", errors=Bootstrap(draws=26, backend=name, workers=workers)
         ).replicates
         for name, workers in (("sequential", None), ("threading", 2), ("loky", 2))
     }
     joblib.register_parallel_backend("an own one", SequentialBackend)
     with joblib.parallel_config(backend="an own one"):
         found["the caller's configuration"] = adjust(
-            table, "doubly_robust", errors=Bootstrap(draws=60)
+            table, "doubly_robust", errors=Bootstrap(draws=26)
         ).replicates
     assert len(set(found.values())) == 1
-    assert adjust(table, "doubly_robust", errors=Bootstrap(draws=60, seed=1)).replicates not in found.values()
+    assert adjust(table, "doubly_robust", errors=Bootstrap(draws=26, seed=1)).replicates not in found.values()
 
 
 def test_dask_gives_the_same_numbers_where_it_is_installed():
     distributed = pytest.importorskip("distributed")
     table = table_of(small_world())
-    here = adjust(table, "weighting", errors=Bootstrap(draws=60)).replicates
+    here = adjust(table, "weighting", errors=Bootstrap(draws=26)).replicates
     with distributed.Client(n_workers=1, threads_per_worker=1, dashboard_address=None):
         there = adjust(table, "weighting", errors=Bootstrap(draws=60, backend="dask")).replicates
     assert there == here

@@ -42,7 +42,9 @@ def test_doing_does_not_move_the_cause():
     assert torch.allclose(density.normalized_log_prob(z), known.to(F64), atol=1e-7)
 
 
-@pytest.mark.parametrize("beta", [0.5, 1.0, 4.0])
+@pytest.mark.parametrize(
+    "beta", [pytest.param(0.5, marks=pytest.mark.slow), pytest.param(1.0, marks=pytest.mark.slow), 4.0]
+)
 def test_the_normalizers_kept_follow_beta(beta):
     density = ec.GibbsDensity(ec.do(noisy(), x=1.0), over="z", beta=beta)
     z = torch.tensor([[-1.0], [0.5]], dtype=F64)
