@@ -96,7 +96,7 @@ def _bayesian(omitted: OmittedVariableBias, hidden: Hidden, seed: int) -> dict[s
 
 def _e_value(table: CausalTable, regression: Effect) -> dict[str, Any] | None:
     try:
-        return asdict(e_value_of_effect(table, regression))
+        return asdict(e_value_of_effect(table, regression, "all"))
     except ArgumentError:
         return None
 

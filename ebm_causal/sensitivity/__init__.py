@@ -5,7 +5,8 @@ from ebm_causal.sensitivity.bayesian import BayesianSensitivity, bayesian_of_fit
 from ebm_causal.sensitivity.benchmarks import omitted_variable_bias
 from ebm_causal.sensitivity.calibration import calibrated_prior, strongest_covariate
 from ebm_causal.sensitivity.capacity import CapacityCurve, capacity_curve
-from ebm_causal.sensitivity.e_values import EValue, e_value, e_value_of_difference, e_value_of_effect
+from ebm_causal.sensitivity.e_values import EValue, e_value
+from ebm_causal.sensitivity.effect_e_values import e_value_of_difference, e_value_of_effect
 from ebm_causal.sensitivity.hidden_confounder import Hidden, fit_hidden
 from ebm_causal.sensitivity.implied_confounding import ImpliedConfounding
 from ebm_causal.sensitivity.linear import LinearSensitivity

@@ -40,7 +40,7 @@ class AdjustableSlope:
 
         A confounder that explains all of the rest of the outcome must explain that much of the treatment.
         """
-        return self.t**2 / (self.t**2 + self.dof)
+        return (self.t / math.hypot(self.t, math.sqrt(self.dof))) ** 2
 
     @property
     def robustness_value(self) -> float:
@@ -66,17 +66,18 @@ class AdjustableSlope:
 
         :math:`f^2/(1 + f^2)`; for q = 1 it is ``partial_r2``.
         """
-        return self._f**2 / (1 + self._f**2)
+        return (self._f / math.hypot(1, self._f)) ** 2
 
     @property
     def extreme_robustness_value_alpha(self) -> float:
         """The same for one that lets the interval reach what the share q leaves; 0 if it does already."""
-        return max(0.0, (self._f**2 - self.critical**2) / (1 + self._f**2))
+        f, critical, length = self._f, self.critical, math.hypot(1, self._f)
+        return max(0.0, (f - critical) / length * ((f + critical) / length))
 
     @property
     def critical(self) -> float:
         """The critical t over the root of its degrees of freedom, one of which the confounder takes."""
-        return float(stdtrit(self.dof - 1, 1 - self.alpha / 2)) / math.sqrt(self.dof - 1)
+        return -float(stdtrit(self.dof - 1, self.alpha / 2)) / math.sqrt(self.dof - 1)
 
     @property
     def _f(self) -> float:
@@ -126,9 +127,8 @@ class AdjustableSlope:
             ArgumentError: If a partial R^2 is not in [0, 1).
         """
         estimate = self.adjusted_estimate(r2_treatment, r2_outcome)
-        reach = float(stdtrit(self.dof, 1 - self.alpha / 2)) * self.adjusted_standard_error(
-            r2_treatment, r2_outcome
-        )
+        critical = -float(stdtrit(self.dof, self.alpha / 2))
+        reach = critical * self.adjusted_standard_error(r2_treatment, r2_outcome)
         return estimate - reach, estimate + reach
 
     def adjusted_critical_value(self, r2_treatment: ArrayLike, r2_outcome: ArrayLike) -> Any:
@@ -143,7 +143,7 @@ class AdjustableSlope:
 
 
 def _balanced(f: float) -> float:
-    return (math.sqrt(f**4 + 4 * f**2) - f**2) / 2
+    return 2 * f / (f + math.hypot(f, 2))  # (sqrt(f^4 + 4 f^2) - f^2) / 2 without the difference
 
 
 def _plain(values: Any) -> Any:

@@ -13,8 +13,10 @@ from scipy.special import polygamma
 from ebm_causal.data import CausalTable
 from ebm_causal.errors import ArgumentError, TableError
 from ebm_causal.intervention import adjust, propensity, regress
+from ebm_causal.sensitivity.arguments import check_table
 from ebm_causal.sensitivity.groups import chosen_groups, without_group
-from ebm_causal.sensitivity.ranges import check_count, check_number
+from ebm_causal.sensitivity.ranges import check_count, check_number, check_numbers
+from ebm_causal.shapes import check_callable
 
 POINTS = 200
 WEAKEST, STRONGEST = 1e-4, 0.999  # influences on the treatment
@@ -132,12 +134,14 @@ def austen_curve(
         V. Veitch and A. Zaveri 2020, "Sense and sensitivity analysis: simple post-hoc analysis of bias due to
         unobserved confounding", NeurIPS 33, theorem 2 and section 4.
     """
-    if target not in ("ate", "att"):
+    check_table(table)
+    if not isinstance(target, str) or target not in ("ate", "att"):
         raise ArgumentError(f"target must be 'ate' or 'att'; got {target!r}.")
+    if outcome_fit is not None:
+        check_callable("outcome_fit", outcome_fit)
     check_count("points", points)
     groups, fitted = chosen_groups(table, benchmarks), outcome_fit or least_squares_fit
-    size = abs(adjust(table, "regression").estimate if bias is None else bias)
-    check_number("bias", size)
+    size = abs(adjust(table, "regression").estimate if bias is None else check_number("bias", bias))
     if size == 0:
         raise ArgumentError("a bias of 0 needs no confounder; give the size of the bias that would matter.")
     chance, left = propensity(table).values, _residual_variance(table, fitted)
@@ -186,7 +190,7 @@ class _Needed:
 
 
 def _residual_variance(table: CausalTable, fitted: OutcomeFit) -> float:
-    values = np.asarray(fitted(table), dtype=np.float64)
+    values = check_numbers("the means that outcome_fit gives", fitted(table))
     if values.shape != (table.rows,) or not np.isfinite(values).all():
         raise ArgumentError(
             f"outcome_fit must give one finite mean for each of {table.rows} rows; got shape {list(values.shape)}"

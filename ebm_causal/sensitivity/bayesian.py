@@ -12,12 +12,14 @@ from ebm_causal.data import CausalTable
 from ebm_causal.errors import ArgumentError
 from ebm_causal.inference import inference_data
 from ebm_causal.learning import StrengthPrior
+from ebm_causal.sensitivity.arguments import check_natural_seed, check_table
 from ebm_causal.sensitivity.benchmarks import omitted_variable_bias
 from ebm_causal.sensitivity.calibration import calibrated_prior
 from ebm_causal.sensitivity.hidden_confounder import Hidden, fit_hidden
 from ebm_causal.sensitivity.omitted_variable import OmittedVariableBias
-from ebm_causal.sensitivity.ranges import check_count, check_fraction
+from ebm_causal.sensitivity.ranges import check_count, check_fraction, check_numbers, check_positive
 from ebm_causal.sensitivity.strength_draws import StrengthDraws, fitted_draws, linear_draws, sampled_draws
+from ebm_causal.shapes import check_callable, is_whole
 from ebm_causal.threads import one_thread
 
 DRAWS, CHAIN_DRAWS, CHAINS = 10_000, 1_000, 4
@@ -118,7 +120,7 @@ class BayesianSensitivity:
         """Draw the posterior: of the effect beside the estimate's own law, of a strength beside its prior."""
         from ebm_causal.figures import densities_picture  # drawing loads matplotlib
 
-        if of not in self.draws:
+        if not isinstance(of, str) or of not in self.draws:
             raise ArgumentError(f"there are draws of {', '.join(self.draws)}; got {of!r}.")
         draws = {"posterior": self.draws[of]}
         if of == "effect":
@@ -194,17 +196,20 @@ def bayesian_sensitivity(
         P. Gustafson 2015, Bayesian inference for partially identified models; S. Greenland 2005, "Multiple-bias
         modelling for analysis of observational data", Journal of the Royal Statistical Society A 168.
     """
+    check_table(table)
     check_fraction("level", level)
+    check_natural_seed(seed)
+    check_count("latent_dim", latent_dim, 1)
+    check_positive("multiple", multiple)
+    if progress is not None:
+        check_callable("progress", progress)
     told = progress or (lambda share, what: None)
     served = _chosen(table, method, latent_dim)
     count = draws if draws is not None else (CHAIN_DRAWS if served == "mcmc" else DRAWS)
     check_count("draws", count)
-    if strengths < 2 or strengths & (strengths - 1):
-        raise ArgumentError(f"strengths must be a power of two, 2 or more; got {strengths}.")
-    if strength is not None and np.shape(strength) != (2,):
-        raise ArgumentError(
-            f"strength must be the two prior means, toward treatment and outcome; got {strength!r}."
-        )
+    if not is_whole(strengths) or strengths < 2 or strengths & (strengths - 1):
+        raise ArgumentError(f"strengths must be a power of two, 2 or more; got {strengths!r}.")
+    strength = None if strength is None else _two_means(strength)
     omitted = omitted_variable_bias(table, benchmarks="all")
     if served == "linear":
         prior = calibrated_prior(
@@ -233,8 +238,17 @@ def bayesian_of_fits(
     return _result(omitted, hidden.fits.prior, found, "energy", level)
 
 
+def _two_means(strength: object) -> tuple[float, float]:
+    means = check_numbers("strength", strength)
+    if means.shape != (2,):
+        raise ArgumentError(
+            f"strength must be the two prior means, toward treatment and outcome; got {strength!r}."
+        )
+    return float(means[0]), float(means[1])
+
+
 def _chosen(table: CausalTable, method: str, latent_dim: int) -> str:
-    if method not in ("auto", "linear", "energy", "mcmc"):
+    if not isinstance(method, str) or method not in ("auto", "linear", "energy", "mcmc"):
         raise ArgumentError(f"method must be 'auto', 'linear', 'energy' or 'mcmc'; got {method!r}.")
     if method == "linear" and table.outcome_kind == "binary":
         raise ArgumentError(

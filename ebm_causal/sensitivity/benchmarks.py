@@ -7,6 +7,7 @@ from dataclasses import replace
 from ebm_causal.data import CausalTable
 from ebm_causal.errors import TableError
 from ebm_causal.intervention import ResidualRegression, regress
+from ebm_causal.sensitivity.arguments import check_table
 from ebm_causal.sensitivity.groups import chosen_groups
 from ebm_causal.sensitivity.omitted_variable import OmittedVariableBias
 
@@ -51,6 +52,7 @@ def omitted_variable_bias(
     References:
         C. Cinelli and C. Hazlett 2020, section 4.4.
     """
+    check_table(table)
     groups = chosen_groups(table, benchmarks)
     full = regress(table, table.design)
     if full.dof < 2:

@@ -1,22 +1,19 @@
 r"""The E-value: how strong, as risk ratios, a hidden confounder would have to be."""
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
-import numpy as np
 import pandas as pd
 
-from ebm_causal.data import CausalTable, Design
 from ebm_causal.errors import ArgumentError
-from ebm_causal.intervention import Effect, regress
+from ebm_causal.sensitivity.arguments import check_switch
 from ebm_causal.sensitivity.ranges import check_number, check_positive
 
-FROM_DIFFERENCE, FROM_ERROR = 0.91, 1.78  # log risk ratio per standardized difference; 1.96 times the former
+FROM_DIFFERENCE = 0.91  # log risk ratio per standardized difference
 FARTHEST = 700  # log risk ratios beyond which overflow
 Scale = Literal["risk_ratio", "odds_ratio", "hazard_ratio", "standardized_difference"]
-RISK_FLOOR = 1e-12  # an interval of risks that reaches below zero ends here
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +30,8 @@ class EValue:
         lower: The lower end of its interval, or None.
         upper: The upper end, or None.
         text: What it says, and how the risk ratio came about.
+        benchmarks: For covariates that were asked for, the E-value of the factor by which the ratio changes where
+            the covariate is left out.
     """
 
     value: float
@@ -41,11 +40,13 @@ class EValue:
     lower: float | None
     upper: float | None
     text: str
+    benchmarks: dict[str, float] = field(default_factory=dict)
 
     def summary(self) -> pd.DataFrame:
         """The numbers, one below the other."""
         values = {"risk_ratio": self.risk_ratio, "lower": self.lower, "upper": self.upper}
         values |= {"e_value": self.value, "e_value_of_limit": self.limit}
+        values |= {f"e_value_without {name}": value for name, value in self.benchmarks.items()}
         return pd.DataFrame({"value": pd.Series(values, dtype=object)}).rename_axis("quantity")
 
     def __repr__(self) -> str:
@@ -60,6 +61,7 @@ def e_value(
     *,
     scale: Scale = "risk_ratio",
     rare: bool = False,
+    benchmarks: Mapping[str, float] | None = None,
 ) -> EValue:
     r"""The E-value of a risk ratio, :math:`RR + \sqrt{RR (RR - 1)}`; one below 1 is turned over first.
 
@@ -69,12 +71,16 @@ def e_value(
     - ``hazard_ratio``: :math:`(1 - .5^{\sqrt{HR}}) / (1 - .5^{\sqrt{1/HR}})`; as it stands where ``rare``.
     - ``standardized_difference``: :math:`e^{.91 d}`, d the difference of means over the outcome's standard deviation.
 
+    A covariate that was adjusted for gives the E-value a scale: without it the ratio is another, and the E-value of
+    the factor between the two is the strength that its absence stands for.
+
     Args:
         risk_ratio: The ratio, or the measure that ``scale`` says.
         lower: The lower end of its interval.
         upper: The upper end of its interval.
         scale: What the numbers are.
         rare: Whether the outcome is rare, for a ratio of odds or hazards.
+        benchmarks: For covariates to compare with, by name, the measure that is found without the covariate.
 
     Returns:
         The E-value of the ratio, and of the end of its interval next to 1.
@@ -90,20 +96,26 @@ def e_value(
 
     References:
         T. VanderWeele and P. Ding 2017, "Sensitivity analysis in observational research: introducing the
-        E-value", Annals of Internal Medicine 167, table 2.
+        E-value", Annals of Internal Medicine 167, table 2; L. D'Agostino McGowan and R. Greevy 2020, "Contextualizing
+        E-values for interpretable sensitivity to unmeasured confounding analyses" (what covariates stand for).
     """
-    if scale not in _AS_RISK_RATIO:
+    if not isinstance(scale, str) or scale not in _AS_RISK_RATIO:
         raise ArgumentError(f"scale must be one of {', '.join(map(repr, _AS_RISK_RATIO))}; got {scale!r}.")
+    check_switch("rare", rare)
+    without = _named(benchmarks)
     convert, how = _AS_RISK_RATIO[scale]
     if scale == "risk_ratio" or (rare and scale != "standardized_difference"):
-        return _e_value(risk_ratio, lower, upper, "")
-    for name, value in ((scale, risk_ratio), ("lower", lower), ("upper", upper)):
-        if value is not None and scale != "standardized_difference":
-            check_positive(name, value)
-        elif value is not None:
-            _refuse_far(name, value)
+        return e_value_of_ratio(risk_ratio, lower, upper, "", without)
+    check = _refuse_far if scale == "standardized_difference" else check_positive
+    check(scale, risk_ratio)
+    for name, value in (("lower", lower), ("upper", upper)):
+        if value is not None:
+            check(name, value)
+    for name, value in without.items():
+        check(f"the {scale} without {name!r}", value)
     lower, upper = (None if end is None else convert(end) for end in (lower, upper))
-    return _e_value(convert(risk_ratio), lower, upper, f" The risk ratio stands for {how}.")
+    without = {name: convert(value) for name, value in without.items()}
+    return e_value_of_ratio(convert(risk_ratio), lower, upper, f" The risk ratio stands for {how}.", without)
 
 
 def _of_hazards(ratio: float) -> float:
@@ -130,100 +142,33 @@ _AS_RISK_RATIO: dict[str, tuple[Callable[[float], float], str]] = {
 }
 
 
-def e_value_of_difference(estimate: float, standard_error: float, sd: float) -> EValue:
-    r"""The E-value of a difference of means, by a risk ratio that stands for it.
-
-    .. math::
-        RR = e^{.91 d}, \quad d = \mathrm{estimate} / \mathrm{sd}, \qquad
-        \text{interval } e^{.91 d \pm 1.78\, \mathrm{se}/\mathrm{sd}}.
-
-    The ratio approximates that of a cut of a normal outcome near its middle.
-
-    Args:
-        estimate: The difference.
-        standard_error: Its standard error.
-        sd: The standard deviation of the outcome within arms.
-
-    Raises:
-        ArgumentError: If a number is out of range.
-
-    References:
-        T. VanderWeele and P. Ding 2017, table 2; S. Chinn 2000.
-    """
-    return _of_difference(estimate, standard_error, sd, "sd")
-
-
-def e_value_of_effect(table: CausalTable, effect: Effect) -> EValue:
-    """The E-value of an effect that was estimated from a table.
-
-    A difference of means is divided by the outcome's standard deviation pooled within arms; the effect of a
-    continuous treatment is that of one of its standard deviations. A binary outcome has a ratio of risks: the
-    effect added to the risk that was seen among the untreated (or on average), over that risk.
-
-    Raises:
-        ArgumentError: If the effect would bring a risk to zero or below.
-    """
-    step, called = 1.0, ""
-    if table.treatment_kind == "continuous":
-        step = float(table.treatment_values.std(ddof=1))
-        called = f", for one standard deviation of {table.treatment!r} ({step:.4g})"
-    if table.outcome_kind == "binary":
-        return _of_risks(table, effect, step, called)
-    within = regress(table, Design(rows=table.rows, blocks=()))
-    sd = math.sqrt(within.noise @ within.noise / within.dof)
-    where = f"the sd of {table.outcome!r} within arms, {sd:.4g}{called}"
-    return _of_difference(effect.estimate * step, effect.standard_error * step, sd, where)
-
-
-def _of_difference(estimate: float, standard_error: float, sd: float, where: str) -> EValue:
-    check_number("estimate", estimate)
-    check_positive("sd", sd)
-    if not (math.isfinite(standard_error) and standard_error >= 0):
-        raise ArgumentError(f"standard_error must be finite and not negative; got {standard_error}.")
-    log_ratio, reach = FROM_DIFFERENCE * estimate / sd, FROM_ERROR * standard_error / sd
-    if abs(log_ratio) + reach > FARTHEST:
-        raise ArgumentError(
-            f"a difference of {estimate / sd:.4g} sd has no risk ratio that a computer can hold."
-        )
-    how = f" The risk ratio stands for a difference of means: exp(.91 d), d the difference over {where}."
-    return _e_value(math.exp(log_ratio), math.exp(log_ratio - reach), math.exp(log_ratio + reach), how)
-
-
-def _of_risks(table: CausalTable, effect: Effect, step: float, called: str) -> EValue:
-    low, width = table.outcome_values.min(), np.ptp(table.outcome_values)
-    seen = table.treatment_values == 0 if table.treatment_kind == "binary" else slice(None)
-    risk = float((table.outcome_values[seen] - low).mean() / width)
-    ends = [risk + step * end / width for end in (effect.interval[0], effect.estimate, effect.interval[1])]
-    if risk <= 0 or ends[1] <= 0:
-        raise ArgumentError(
-            f"The effect on {table.outcome!r} would turn a risk of {risk:.4g} into {ends[1]:.4g}: "
-            "there is no ratio."
-        )
-    lower, ratio, upper = (max(float(end), RISK_FLOOR) / risk for end in ends)
-    which = "among the untreated" if table.treatment_kind == "binary" else "on average"
-    how = f" The risk ratio is the risk {which}, {risk:.4g}, with the effect added{called}, over that risk."
-    return _e_value(ratio, lower, upper, how)
-
-
-def _e_value(risk_ratio: float, lower: float | None, upper: float | None, how: str) -> EValue:
+def e_value_of_ratio(
+    risk_ratio: float, lower: float | None, upper: float | None, how: str, without: Mapping[str, float]
+) -> EValue:
+    """The E-value of a risk ratio and its limits, and of what it would be without each benchmark."""
     check_positive("risk_ratio", risk_ratio)
-    if lower is not None and not 0 < lower <= risk_ratio:
+    if lower is not None and not 0 < check_number("lower", lower) <= risk_ratio:
         raise ArgumentError(
             f"lower must be positive and at most the risk ratio {risk_ratio:g}; got {lower:g}."
         )
-    if upper is not None and not risk_ratio <= upper < math.inf:
+    if upper is not None and not risk_ratio <= check_number("upper", upper):
         raise ArgumentError(
             f"upper must be finite and at least the risk ratio {risk_ratio:g}; got {upper:g}."
         )
-    _refuse_extreme(risk_ratio, lower, upper)
+    for name, ratio in without.items():
+        check_positive(f"the risk ratio without {name!r}", ratio)
+    factors = {name: ratio / risk_ratio for name, ratio in without.items()}
+    _refuse_extreme(risk_ratio, lower, upper, *factors.values())
     value, limit = _strength(risk_ratio), _limit(risk_ratio, lower, upper)
+    own = {name: _strength(factor) for name, factor in factors.items()}
     return EValue(
         value=value,
         limit=limit,
         risk_ratio=float(risk_ratio),
         lower=None if lower is None else float(lower),
         upper=None if upper is None else float(upper),
-        text=_words(risk_ratio, value, limit) + how,
+        text=_words(risk_ratio, value, limit) + _beside(value, own) + how,
+        benchmarks=own,
     )
 
 
@@ -241,6 +186,26 @@ def _words(risk_ratio: float, value: float, limit: float | None) -> str:
     return f"{text} Ties of {limit:.4g} each could make the interval hold 1."
 
 
+def _beside(value: float, own: Mapping[str, float]) -> str:
+    """The covariate whose absence moves the ratio most, beside the E-value; empty without one."""
+    if not own:
+        return ""
+    name = max(own, key=lambda covariate: own[covariate])
+    which = f"{name}, which moves the ratio most of {len(own)} covariates," if len(own) > 1 else name
+    compared = "" if value == 1.0 else f", {'weaker' if own[name] < value else 'no weaker'} than these"
+    return f" Leaving out {which} does what ties of {own[name]:.4g} each could do{compared}."
+
+
+def _named(benchmarks: object) -> Mapping[str, float]:
+    if benchmarks is None:
+        return {}
+    if not isinstance(benchmarks, Mapping):
+        raise ArgumentError(
+            f"benchmarks must give the measure without each covariate, as {{'age': 1.9}}; got {benchmarks!r}."
+        )
+    return benchmarks
+
+
 def _limit(risk_ratio: float, lower: float | None, upper: float | None) -> float | None:
     near = lower if risk_ratio >= 1 else upper
     if near is None:
@@ -255,5 +220,5 @@ def _strength(risk_ratio: float) -> float:
 
 def _refuse_extreme(*ratios: float | None) -> None:
     for ratio in ratios:
-        if ratio is not None and abs(math.log(ratio)) > FARTHEST:
+        if ratio is not None and (ratio == 0 or abs(math.log(ratio)) > FARTHEST):
             raise ArgumentError(f"a risk ratio of {ratio:.4g} has no E-value that a computer can hold.")

@@ -14,6 +14,7 @@ from ebm_causal.energies import decoders_of
 from ebm_causal.errors import ArgumentError, EnergyError
 from ebm_causal.inference import ParameterVector
 from ebm_causal.learning import Fit, average_effect, implied_strength, residual_variance, treatment_covariance
+from ebm_causal.sensitivity.arguments import check_table
 from ebm_causal.sensitivity.benchmarks import omitted_variable_bias
 from ebm_causal.sensitivity.hidden_confounder import Hidden
 from ebm_causal.sensitivity.omitted_variable import OmittedVariableBias
@@ -64,6 +65,9 @@ class ImpliedConfounding:
             ArgumentError: If the fit has no draws.
             EnergyError: If the energy is not a table's latent energy, or its outcome is binary.
         """
+        check_table(table)
+        if not isinstance(fit, Fit):
+            raise ArgumentError(f"fit must be what ec.fit gives; got {type(fit).__name__}.")
         if fit.draws is None:
             raise ArgumentError(f"a fit by {fit.method!r} has no draws; fit with method='mcmc'.")
         energy, rows, found = copy.deepcopy(fit.energy), fit.data, []

@@ -65,6 +65,8 @@ def quantities_of_draws(energy: Energy, posterior: Posterior) -> Quantities:
         EnergyError: As in ``quantities_at``.
     """
     _, latent = _outcome_and_latent(energy)
+    if not isinstance(posterior, Posterior):
+        raise ArgumentError(f"posterior must be what ec.sample gives; got {type(posterior).__name__}.")
     if isinstance(posterior.beta, Tensor):
         raise ArgumentError("the posterior is of a schedule of betas; sample at one of them.")
     if latent not in posterior.values:
@@ -78,6 +80,8 @@ def quantities_of_draws(energy: Energy, posterior: Posterior) -> Quantities:
 
 
 def _outcome_and_latent(energy: Energy) -> tuple[Mechanism, str]:
+    if not isinstance(energy, Energy):
+        raise EnergyError(f"the linear quantities are those of an energy; got {type(energy).__name__}.")
     mechanism, latents = mechanisms_of(energy).get("y"), latents_of(energy)
     named = [
         name

@@ -17,6 +17,8 @@ from ebm_causal.energies import Energy
 from ebm_causal.errors import ArgumentError
 from ebm_causal.inference import Posterior
 from ebm_causal.sensitivity.jacobians import quantities_at, quantities_of_draws
+from ebm_causal.sensitivity.ranges import check_numbers, check_shapes
+from ebm_causal.shapes import as_names
 
 DERIVED = ("delta", "bias", "observed_slope", "total_effect_of_latent", "printed_bias", "printed_ate")
 Number = float | np.ndarray
@@ -47,7 +49,7 @@ class LinearSensitivity:
         decoder_noise_variance: The variance of Dec given x and z.
 
     Raises:
-        ArgumentError: If a number is not finite or a variance is negative.
+        ArgumentError: If a number is not finite, a variance is negative, or arrays do not go together.
 
     Example:
         >>> import ebm_causal as ec
@@ -71,12 +73,16 @@ class LinearSensitivity:
     decoder_noise_variance: Number = 0.0
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value = np.asarray(getattr(self, field.name), dtype=float)
+        arrays = {field.name: check_numbers(field.name, getattr(self, field.name)) for field in fields(self)}
+        for name, value in arrays.items():
+            if not value.size:
+                raise ArgumentError(f"{name} holds no number: give one or more.")
             if not np.isfinite(value).all():
-                raise ArgumentError(f"{field.name} must be finite; got {getattr(self, field.name)}.")
-            if field.name.endswith("variance") and (value < 0).any():
-                raise ArgumentError(f"{field.name} cannot be negative; got {getattr(self, field.name)}.")
+                raise ArgumentError(f"{name} must be finite; got {getattr(self, name)}.")
+            if name.endswith("variance") and (value < 0).any():
+                raise ArgumentError(f"{name} cannot be negative; got {getattr(self, name)}.")
+            object.__setattr__(self, name, _plain(value))
+        check_shapes(arrays)
 
     @property
     def bias(self) -> Number:
@@ -200,7 +206,7 @@ class LinearSensitivity:
         """
         from ebm_causal.figures import densities_picture  # drawing loads matplotlib
 
-        known = (*(field.name for field in fields(self)), *DERIVED)
+        known, of = (*(field.name for field in fields(self)), *DERIVED), as_names(of)
         for name in of:
             if name not in known:
                 raise ArgumentError(f"there are {', '.join(dict.fromkeys(known))}; got {name!r}.")

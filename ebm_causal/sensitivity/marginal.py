@@ -11,12 +11,14 @@ from jaxtyping import Float
 from ebm_causal.data import CausalTable
 from ebm_causal.errors import ArgumentError
 from ebm_causal.intervention import propensity, scaled_columns
+from ebm_causal.sensitivity.arguments import check_natural_seed, check_switch, check_table
 from ebm_causal.sensitivity.groups import Groups, chosen_groups
 from ebm_causal.sensitivity.odds_shifts import OddsShift, odds_shifts, shifts_beside
-from ebm_causal.sensitivity.ranges import check_fraction
+from ebm_causal.sensitivity.ranges import check_factors, check_fraction
 from ebm_causal.sensitivity.resampling import resampled_arms
 from ebm_causal.sensitivity.tipping import tipping_lambda
 from ebm_causal.sensitivity.weighted_arms import Arms, Target, arms_of, lower_bounds, upper_bounds
+from ebm_causal.shapes import is_whole
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -132,7 +134,10 @@ def marginal_sensitivity(
         Z. Tan 2006; Q. Zhao, D. Small and B. Bhattacharya 2019, "Sensitivity analysis for inverse probability
         weighting estimators via the percentile bootstrap", sections 4 and 6; J. Dorn and K. Guo 2023.
     """
-    factors, groups = _checked(lambdas, target, resamples, level), chosen_groups(table, benchmarks)
+    check_table(table)
+    check_switch("sharp", sharp)
+    factors, groups = check_factors("lambdas", lambdas), chosen_groups(table, benchmarks)
+    _check(target, resamples, level, seed)
     chance = propensity(table)
     treated = table.treatment_values == 1
     outcome = table.outcome_values - table.outcome_values.mean()  # sums of small numbers keep their digits
@@ -164,19 +169,13 @@ def marginal_sensitivity(
     )
 
 
-def _checked(lambdas: Any, target: str, resamples: int, level: float) -> Float[np.ndarray, " factors"]:
-    factors = np.atleast_1d(np.asarray(lambdas, dtype=np.float64))
-    wrong = ~(np.isfinite(factors) & (factors >= 1))
-    if not factors.size:
-        raise ArgumentError("lambdas must hold one factor or more; got none.")
-    if wrong.any():
-        raise ArgumentError(f"lambdas must be finite and 1 or more; got {factors[wrong][0]:g}.")
-    if target not in ("ate", "att"):
+def _check(target: object, resamples: Any, level: object, seed: object) -> None:
+    if not isinstance(target, str) or target not in ("ate", "att"):
         raise ArgumentError(f"target must be 'ate' or 'att'; got {target!r}.")
-    if resamples < 0 or resamples == 1:
-        raise ArgumentError(f"resamples must be 0 for none, or 2 or more; got {resamples}.")
+    if not is_whole(resamples) or resamples < 0 or resamples == 1:
+        raise ArgumentError(f"resamples must be 0 for none, or 2 or more; got {resamples!r}.")
     check_fraction("level", level)
-    return factors
+    check_natural_seed(seed)
 
 
 def _ends(

@@ -15,7 +15,7 @@ from scipy.special import bdtrc, ndtr
 from scipy.stats import rankdata
 
 from ebm_causal.errors import ArgumentError
-from ebm_causal.sensitivity.ranges import check_fraction
+from ebm_causal.sensitivity.ranges import check_factors, check_fraction, check_numbers
 
 EXACT = 200  # pairs that differ, up to which the law of the signed ranks is computed and not approximated
 LARGEST = 1e12  # no tipping point is looked for beyond this Gamma
@@ -122,12 +122,7 @@ def rosenbaum_bounds(
         P. Rosenbaum 2002, Observational Studies, sections 4.3.2 and 4.3.3.
     """
     check_fraction("alpha", alpha)
-    factors = np.atleast_1d(np.asarray(gammas, dtype=np.float64))
-    wrong = ~(np.isfinite(factors) & (factors >= 1))
-    if not factors.size:
-        raise ArgumentError("gammas must hold one factor or more; got none.")
-    if wrong.any():
-        raise ArgumentError(f"gammas must be finite and 1 or more; got {factors[wrong][0]:g}.")
+    factors = check_factors("gammas", gammas)
     difference = _differences(treated, control, test)
     differs = difference != 0
     weights = rankdata(np.abs(difference))[differs] if test == "signed_rank" else np.ones(differs.sum())
@@ -155,7 +150,9 @@ def _differences(treated: ArrayLike, control: ArrayLike, test: Test) -> Float[np
     Raises:
         ArgumentError: If they do not match, hold what is no number, or never differ.
     """
-    sides = [np.asarray(side, dtype=np.float64) for side in (treated, control)]
+    if not isinstance(test, str) or test not in ("signed_rank", "sign", "mcnemar"):
+        raise ArgumentError(f"test must be 'signed_rank', 'sign' or 'mcnemar'; got {test!r}.")
+    sides = [check_numbers(name, side) for name, side in (("treated", treated), ("control", control))]
     if sides[0].ndim != 1 or sides[0].shape != sides[1].shape:
         shapes = " and ".join(str(list(side.shape)) for side in sides)
         raise ArgumentError(f"treated and control must hold one outcome for each pair; got shapes {shapes}.")
@@ -164,8 +161,6 @@ def _differences(treated: ArrayLike, control: ArrayLike, test: Test) -> Float[np
         if test == "mcnemar":
             _refuse_values(name, side, ~np.isin(side, (0, 1)), "0 or 1 for test='mcnemar'")
     difference = sides[0] - sides[1]
-    if test not in ("signed_rank", "sign", "mcnemar"):
-        raise ArgumentError(f"test must be 'signed_rank', 'sign' or 'mcnemar'; got {test!r}.")
     if not difference.any():
         raise ArgumentError(
             f"None of {len(difference)} pairs differs in its outcome: there is nothing to test."

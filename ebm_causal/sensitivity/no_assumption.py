@@ -8,6 +8,8 @@ import pandas as pd
 
 from ebm_causal.data import CausalTable
 from ebm_causal.errors import ArgumentError
+from ebm_causal.sensitivity.arguments import check_table
+from ebm_causal.shapes import as_number
 
 Direction = Literal["up", "down"]
 
@@ -90,8 +92,9 @@ def no_assumption_bounds(
         treatment response", Econometrica 65; C. Manski and J. Pepper 2000, "Monotone instrumental variables",
         Econometrica 68.
     """
+    check_table(table)
     for name, direction in (("response", response), ("selection", selection)):
-        if direction not in (None, "up", "down"):
+        if not (direction is None or (isinstance(direction, str) and direction in ("up", "down"))):
             raise ArgumentError(f"{name} must be 'up', 'down' or None; got {direction!r}.")
     if table.treatment_kind != "binary":
         raise ArgumentError(f"These bounds compare two arms, and {table.treatment!r} is continuous.")
@@ -156,11 +159,17 @@ def _range(table: CausalTable, low: float | None, high: float | None) -> tuple[f
         low, high = ends[0] if low is None else low, ends[1] if high is None else high
     if low is None or high is None:
         raise ArgumentError(f"{table.outcome!r} is continuous: give the low and high that it can take.")
-    if not (math.isfinite(low) and math.isfinite(high) and low < high):
-        raise ArgumentError(f"low must be below high, both finite; got {low:g} and {high:g}.")
-    if ends[0] < low or ends[1] > high:
+    least, most = as_number(low), as_number(high)
+    if least is None or most is None or not -math.inf < least < most < math.inf:
+        raise ArgumentError(f"low must be below high, both finite; got {_shown(low)} and {_shown(high)}.")
+    if ends[0] < least or ends[1] > most:
         raise ArgumentError(
-            f"{table.outcome!r} runs from {ends[0]:g} to {ends[1]:g}, beyond [{low:g}, {high:g}]: "
+            f"{table.outcome!r} runs from {ends[0]:g} to {ends[1]:g}, beyond [{least:g}, {most:g}]: "
             "widen the range."
         )
-    return float(low), float(high)
+    return least, most
+
+
+def _shown(end: object) -> str:
+    number = as_number(end)
+    return repr(end) if number is None else f"{number:g}"

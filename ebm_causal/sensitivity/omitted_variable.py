@@ -11,6 +11,7 @@ from jaxtyping import Float
 
 from ebm_causal.errors import ArgumentError
 from ebm_causal.sensitivity.adjustable_slopes import AdjustableSlope
+from ebm_causal.sensitivity.arguments import as_multiples
 from ebm_causal.sensitivity.ranges import (
     check_count,
     check_fraction,
@@ -18,8 +19,10 @@ from ebm_causal.sensitivity.ranges import (
     check_positive,
 )
 from ebm_causal.sensitivity.scenarios import Contour, Extremes, axis_of, extremes_of, words_of
-from ebm_causal.sensitivity.strengths import Bounds, bound_strengths, refuse_bad_benchmarks
+from ebm_causal.sensitivity.strengths import Bounds, bound_strengths, checked_benchmarks
+from ebm_causal.shapes import as_number, check_choice, is_whole
 
+MOST = 10**15  # degrees of freedom, which a float still counts one by one
 Errors = Literal["classical", "robust"]
 ROBUST = (
     "The standard error is robust, and the theory is for independent errors of one variance: the estimate's bias "
@@ -71,15 +74,23 @@ class OmittedVariableBias(AdjustableSlope):
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        check_number("estimate", self.estimate)
-        check_positive("standard_error", self.standard_error)
-        check_count("dof", self.dof)
-        check_positive("q", self.q)
-        check_fraction("alpha", self.alpha)
-        for multiple in self.multiples:
-            check_positive("multiples", multiple)
-        refuse_bad_benchmarks(self.benchmarks)
-        if self.errors not in ("classical", "robust"):
+        found = {
+            "estimate": check_number("estimate", self.estimate),
+            "standard_error": check_positive("standard_error", self.standard_error),
+            "dof": _whole_dof(self.dof),
+            "q": check_positive("q", self.q),
+            "alpha": check_fraction("alpha", self.alpha),
+            "multiples": as_multiples(self.multiples),
+            "benchmarks": checked_benchmarks(self.benchmarks),
+        }
+        for name, value in found.items():
+            object.__setattr__(self, name, value)
+        if not math.isfinite(self.q * self.t):
+            raise ArgumentError(
+                f"q times estimate over standard_error is too large for a computer: {self.q:g} times "
+                f"{self.estimate:g} over {self.standard_error:g}."
+            )
+        if not isinstance(self.errors, str) or self.errors not in ("classical", "robust"):
             raise ArgumentError(f"errors must be 'classical' or 'robust'; got {self.errors!r}.")
 
     @classmethod
@@ -87,7 +98,7 @@ class OmittedVariableBias(AdjustableSlope):
         cls,
         estimate: float,
         standard_error: float,
-        dof: int,
+        dof: float,
         *,
         q: float = 1.0,
         alpha: float = 0.05,
@@ -100,7 +111,7 @@ class OmittedVariableBias(AdjustableSlope):
         Args:
             estimate: The slope on the treatment.
             standard_error: Its standard error.
-            dof: Rows less coefficients.
+            dof: Rows less coefficients, a whole number.
             q: The share of the estimate that a confounder would have to take away.
             alpha: The level of the test.
             benchmarks: For each covariate, its partial R^2 with the treatment and with the outcome.
@@ -111,13 +122,13 @@ class OmittedVariableBias(AdjustableSlope):
             ArgumentError: If a number is out of its range.
         """
         return cls(
-            estimate=float(estimate),
-            standard_error=float(standard_error),
-            dof=dof,
-            q=float(q),
-            alpha=float(alpha),
-            benchmarks=dict(benchmarks or {}),
-            multiples=tuple(multiples),
+            estimate=estimate,
+            standard_error=standard_error,
+            dof=_whole_dof(dof),
+            q=q,
+            alpha=alpha,
+            benchmarks={} if benchmarks is None else benchmarks,
+            multiples=as_multiples(multiples),
             errors=errors,
         )
 
@@ -201,7 +212,7 @@ class OmittedVariableBias(AdjustableSlope):
             ArgumentError: If a share is out of range, or there are fewer than two points.
         """
         check_count("points", points)
-        return extremes_of(self, self.strengths, tuple(r2_outcome), points)
+        return extremes_of(self, self.strengths, r2_outcome, points)
 
     def summary(self) -> pd.DataFrame:
         """The numbers that hold without a benchmark."""
@@ -211,9 +222,14 @@ class OmittedVariableBias(AdjustableSlope):
         return pd.DataFrame({"value": values}, index=pd.Index(names, name="quantity"))
 
     def plot(self, ax: Any = None, of: Literal["estimate", "t"] = "estimate") -> Any:
-        """Draw the contour of adjusted estimates, or of their t, with the benchmarks on it; returns the axes."""
+        """Draw the contour of adjusted estimates, or of their t, with the benchmarks on it; returns the axes.
+
+        Raises:
+            ArgumentError: If ``of`` is neither.
+        """
         from ebm_causal.figures import contour_picture  # drawing loads matplotlib
 
+        check_choice("of", of, ("estimate", "t"))
         grid, points = self.contour(), self.strengths.points()
         if of == "estimate":
             heights, middle, level = grid.adjusted_estimate, self.estimate, 0.0
@@ -231,3 +247,16 @@ class OmittedVariableBias(AdjustableSlope):
             f"{self.robustness_value_alpha:.1%} at alpha = {self.alpha:g}, partial R^2 "
             f"{self.partial_r2:.1%}, {len(self.benchmarks)} benchmarks)"
         ).replace("%", " %")
+
+
+def _whole_dof(dof: object) -> int:
+    """Degrees of freedom as a whole number; 783.0, as statsmodels has it, is one.
+
+    Raises:
+        ArgumentError: If they are not whole, below 2, or beyond counting.
+    """
+    number = as_number(dof) if not is_whole(dof) else dof
+    whole = check_count("dof", int(number) if isinstance(number, float) and number.is_integer() else dof)
+    if whole > MOST:
+        raise ArgumentError(f"dof must be at most {MOST:g}; got a number of {len(str(whole))} digits.")
+    return whole

@@ -1,6 +1,7 @@
 """Many strengths at once: contours, extreme scenarios, and the tipping points in words."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,7 @@ from jaxtyping import Float
 
 from ebm_causal.errors import ArgumentError
 from ebm_causal.sensitivity.adjustable_slopes import AdjustableSlope
+from ebm_causal.sensitivity.ranges import check_numbers
 from ebm_causal.sensitivity.strengths import Bounds
 
 
@@ -55,22 +57,25 @@ class Extremes:
 
 
 def extremes_of(
-    slope: AdjustableSlope, strengths: Bounds, shares: tuple[float, ...], points: int
+    slope: AdjustableSlope, strengths: Bounds, r2_outcome: Sequence[float], points: int
 ) -> Extremes:
     """The scenarios of a slope.
 
     Raises:
-        ArgumentError: If a share is not in (0, 1].
+        ArgumentError: If a share is not in (0, 1], or there is none.
     """
+    shares = np.atleast_1d(check_numbers("r2_outcome", r2_outcome)).ravel()
     for share in shares:
         if not 0 < share <= 1:
             raise ArgumentError(f"r2_outcome must be in (0, 1]; got {share:g}.")
+    if not shares.size:
+        raise ArgumentError("r2_outcome must hold one share or more; got none.")
     treatment = axis_of(slope.robustness_value, strengths.r2_treatment, points)
-    shared = np.sqrt(np.array(shares)[:, None] * treatment / (1 - treatment))
+    shared = np.sqrt(shares[:, None] * treatment / (1 - treatment))
     bias = slope.standard_error * math.sqrt(slope.dof) * shared
     return Extremes(
         r2_treatment=treatment,
-        r2_outcome=shares,
+        r2_outcome=tuple(shares.tolist()),
         adjusted_estimate=math.copysign(1.0, slope.estimate) * (abs(slope.estimate) - bias),
         benchmarks={label: d for label, d, _ in strengths.points()},
     )

@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from ebm_causal.errors import ArgumentError
+from ebm_causal.sensitivity.ranges import check_numbers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -33,23 +34,33 @@ class Bounds:
         return [(f"{k:g} x {name}", float(d), float(y)) for name, k, d, y in rows if np.isfinite(d + y)]
 
 
-def refuse_bad_benchmarks(benchmarks: Mapping[str, tuple[float, float]]) -> None:
-    """Refuse a partial R^2 that is not in [0, 1).
+def checked_benchmarks(benchmarks: object) -> dict[str, tuple[float, float]]:
+    """The two partial R^2 of each benchmark, or a refusal of what is not in [0, 1).
 
     Raises:
         ArgumentError: With the benchmark and the number.
     """
-    for name, strengths in benchmarks.items():
-        if np.shape(strengths) != (2,):
+    if not isinstance(benchmarks, Mapping):
+        raise ArgumentError(
+            "benchmarks must give two partial R^2 for each name, as {'age': (0.01, 0.1)}; got "
+            f"{benchmarks!r}."
+        )
+    return {name: _checked_pair(name, strengths) for name, strengths in benchmarks.items()}
+
+
+def _checked_pair(name: str, strengths: object) -> tuple[float, float]:
+    pair = check_numbers(f"the two partial R^2 of benchmark {name!r}", strengths)
+    if pair.shape != (2,):
+        raise ArgumentError(
+            f"Benchmark {name!r} needs two partial R^2, with the treatment and with the outcome; got {strengths!r}."
+        )
+    for side, strength in zip(("treatment", "outcome"), pair, strict=True):
+        if not 0 <= strength < 1:
             raise ArgumentError(
-                f"Benchmark {name!r} needs two partial R^2, with the treatment and with the outcome; got {strengths!r}."
+                f"The partial R^2 of benchmark {name!r} with the {side} must be in [0, 1); got "
+                f"{strength:g}. A covariate that explains all of it leaves nothing to compare with."
             )
-        for side, strength in zip(("treatment", "outcome"), strengths, strict=True):
-            if not 0 <= strength < 1:
-                raise ArgumentError(
-                    f"The partial R^2 of benchmark {name!r} with the {side} must be in [0, 1); got "
-                    f"{strength:g}. A covariate that explains all of it leaves nothing to compare with."
-                )
+    return float(pair[0]), float(pair[1])
 
 
 def bound_strengths(benchmarks: Mapping[str, tuple[float, float]], multiples: Sequence[float]) -> Bounds:
