@@ -1,6 +1,6 @@
 r"""What a fitted latent energy implies about the confounder: its strengths, its bias, the effect without it."""
 
-import copy
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,14 +8,15 @@ import numpy as np
 import pandas as pd
 import torch
 from jaxtyping import Float
+from torch import Tensor
 
 from ebm_causal.data import CausalTable
-from ebm_causal.energies import decoders_of
-from ebm_causal.errors import ArgumentError, EnergyError
-from ebm_causal.inference import ParameterVector
+from ebm_causal.energies import Energy, decoders_of
+from ebm_causal.errors import EnergyError
 from ebm_causal.learning import Fit, average_effect, implied_strength, residual_variance, treatment_covariance
 from ebm_causal.sensitivity.arguments import check_table
 from ebm_causal.sensitivity.benchmarks import omitted_variable_bias
+from ebm_causal.sensitivity.drawn_parameters import energies_of
 from ebm_causal.sensitivity.hidden_confounder import Hidden
 from ebm_causal.sensitivity.omitted_variable import OmittedVariableBias
 
@@ -66,23 +67,7 @@ class ImpliedConfounding:
             EnergyError: If the energy is not a table's latent energy, or its outcome is binary.
         """
         check_table(table)
-        if not isinstance(fit, Fit):
-            raise ArgumentError(f"fit must be what ec.fit gives; got {type(fit).__name__}.")
-        if fit.draws is None:
-            raise ArgumentError(f"a fit by {fit.method!r} has no draws; fit with method='mcmc'.")
-        energy, rows, found = copy.deepcopy(fit.energy), fit.data, []
-        outcome = decoders_of(energy)[1]
-        if outcome.log_noise is None:
-            raise EnergyError("the signed bias has a form in the parameters for a continuous outcome alone.")
-        named, left = ParameterVector(energy), residual_variance(rows)
-        places = [fit.labels.index(label) if label in fit.labels else -1 for label in named.labels]
-        with torch.no_grad():
-            for row in fit.draws.flatten(0, 1):
-                named.set(torch.where(torch.tensor(places) < 0, named.get(), row[places]))
-                follow = float(outcome.loading() * outcome.strengths.alignment) / left
-                bias = follow * treatment_covariance(energy, rows)
-                found.append([*implied_strength(energy, rows), bias, float(average_effect(energy, rows))])
-        treatment, on, bias, effect = np.array(found).T
+        treatment, on, bias, effect = np.array([_implied(energy, fit.data) for energy in energies_of(fit)]).T
         units = table.standardized().effect_in_units
         return cls(
             r2_treatment=treatment, r2_outcome=on, bias=units(bias), effect=units(effect),
@@ -115,3 +100,14 @@ class ImpliedConfounding:
             f"treatment and {self.r2_outcome.mean():.3g} with the outcome, bias {self.bias.mean():.4g}, effect "
             f"{self.effect.mean():.4g}, on average)"
         )
+
+
+@torch.no_grad()
+def _implied(energy: Energy, rows: Mapping[str, Tensor]) -> tuple[float, float, float, float]:
+    """Both strengths, the signed bias, and the effect."""
+    outcome = decoders_of(energy)[1]
+    if outcome.log_noise is None:
+        raise EnergyError("the signed bias has a form in the parameters for a continuous outcome alone.")
+    follow = float(outcome.loading() * outcome.strengths.alignment) / residual_variance(rows)
+    bias = follow * treatment_covariance(energy, rows)
+    return *implied_strength(energy, rows), bias, float(average_effect(energy, rows))

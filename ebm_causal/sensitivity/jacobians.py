@@ -31,7 +31,7 @@ def quantities_at(energy: Energy, at: Mapping[str, object]) -> Quantities:
     Raises:
         EnergyError: If the energy has no such mechanism, or a dimension is not one.
     """
-    mechanism, latent = _outcome_and_latent(energy)
+    mechanism, latent = outcome_and_latent(energy)
     composed = mechanism.decoder if isinstance(mechanism.decoder, PredictThenDecode) else None
     values = restrict(energy, (), at, 1.0).given
     rows = max(len(value) for value in values.values())
@@ -64,22 +64,34 @@ def quantities_of_draws(energy: Energy, posterior: Posterior) -> Quantities:
         ArgumentError: If the posterior is of a schedule of betas, or has no draws of the latent.
         EnergyError: As in ``quantities_at``.
     """
-    _, latent = _outcome_and_latent(energy)
+    _, latent = outcome_and_latent(energy)
     if not isinstance(posterior, Posterior):
         raise ArgumentError(f"posterior must be what ec.sample gives; got {type(posterior).__name__}.")
     if isinstance(posterior.beta, Tensor):
         raise ArgumentError("the posterior is of a schedule of betas; sample at one of them.")
     if latent not in posterior.values:
         raise ArgumentError(f"the posterior has draws of {list(posterior.values)}, not of {latent!r}.")
-    drawn = posterior.values[latent].flatten(0, 1)
-    draws, rows = drawn.shape[:2]
-    given = {name: value.expand(rows, -1).repeat(draws, 1) for name, value in posterior.given.items()}
-    found = quantities_at(energy, {**given, latent: drawn.flatten(0, 1)})
-    found["latent_variance"] = found["latent_variance"] / posterior.beta
+    drawn = {latent: posterior.values[latent].flatten(0, 1)}
+    return quantities_over(energy, posterior.given, drawn, posterior.beta)
+
+
+def quantities_over(
+    energy: Energy, given: Mapping[str, Tensor], drawn: Mapping[str, Tensor], beta: float
+) -> Quantities:
+    """The letters at draws ``[draws, rows, 1]`` of the latent beside what is given, ``[draws, rows]`` by name."""
+    draws, rows = next(iter(drawn.values())).shape[:2]
+    beside = {name: value.expand(rows, -1).repeat(draws, 1) for name, value in given.items()}
+    found = quantities_at(energy, {**beside, **{name: value.flatten(0, 1) for name, value in drawn.items()}})
+    found["latent_variance"] = found["latent_variance"] / beta
     return {name: value.reshape(draws, rows) for name, value in found.items()}
 
 
-def _outcome_and_latent(energy: Energy) -> tuple[Mechanism, str]:
+def outcome_and_latent(energy: Energy) -> tuple[Mechanism, str]:
+    """The mechanism of y and the name of its latent.
+
+    Raises:
+        EnergyError: If the energy has no such mechanism.
+    """
     if not isinstance(energy, Energy):
         raise EnergyError(f"the linear quantities are those of an energy; got {type(energy).__name__}.")
     mechanism, latents = mechanisms_of(energy).get("y"), latents_of(energy)

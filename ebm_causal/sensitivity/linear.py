@@ -16,6 +16,8 @@ import pandas as pd
 from ebm_causal.energies import Energy
 from ebm_causal.errors import ArgumentError
 from ebm_causal.inference import Posterior
+from ebm_causal.learning import Fit
+from ebm_causal.sensitivity.drawn_parameters import quantities_of_fit
 from ebm_causal.sensitivity.jacobians import quantities_at, quantities_of_draws
 from ebm_causal.sensitivity.ranges import check_numbers, check_shapes
 from ebm_causal.shapes import as_names
@@ -35,8 +37,8 @@ class LinearSensitivity:
 
     It is :math:`\beta_z/\alpha_z` where Dec has no noise of its own; but then Dec is a function of x and z, the
     regression compares nothing, and ``warnings`` says so. Linear; for a nonlinear energy these are the
-    quantities at points (``from_energy``), or at draws of z (``from_posterior``). Each field is a number, or an
-    array over points and draws.
+    quantities at points (``from_energy``), at draws of z (``from_posterior``), or at draws of parameters and z
+    together (``from_fit``). Each field is a number, or an array over points and draws.
 
     Args:
         alpha_x: The effect of x on Dec.
@@ -181,6 +183,26 @@ class LinearSensitivity:
         """
         return cls(**quantities_of_draws(energy, posterior))
 
+    @classmethod
+    def from_fit(cls, fit: Fit, draws: int = 1000) -> "LinearSensitivity":
+        """The same quantities in each row of a fit's data, at draws from its posterior.
+
+        For ``mcmc`` each draw of the parameters has its own Jacobians, and its own draw of the latent given the row;
+        for the other methods the latent is drawn at the fitted parameters.
+
+        Args:
+            fit: A fit of an energy as in ``from_energy``.
+            draws: At most how many; chains are thinned evenly.
+
+        Returns:
+            Fields ``[draws, rows]``, the chains one after the other.
+
+        Raises:
+            ArgumentError: If it is no fit.
+            EnergyError: As in ``from_energy``.
+        """
+        return cls(**quantities_of_fit(fit, draws))
+
     def summary(self) -> pd.DataFrame:
         """The quantities, one row each: mean, standard deviation and central 95 % over points and draws.
 
@@ -213,7 +235,7 @@ class LinearSensitivity:
         draws = {name: np.ravel(np.asarray(getattr(self, name), dtype=float)) for name in of}
         if all(values.size < 2 for values in draws.values()):
             raise ArgumentError(
-                "one number has no spread to draw; give from_energy more points, or from_posterior draws."
+                "one number has no spread to draw; give from_energy more points, or take from_posterior or from_fit."
             )
         return densities_picture(draws, "over points and draws", ax)
 

@@ -11,9 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.distributions import Beta, Distribution, SigmoidTransform, TransformedDistribution
 
-from ebm_causal.energies import Energy, decoders_of, strengths_of
-from ebm_causal.errors import ArgumentError
-from ebm_causal.inference import ParameterVector
+from ebm_causal.energies import Energy, decoders_of, named_parameters, strengths_of
 from ebm_causal.learning import (
     HELD,
     ConfoundedFits,
@@ -24,6 +22,7 @@ from ebm_causal.learning import (
     residual_variance,
     treatment_covariance,
 )
+from ebm_causal.sensitivity.drawn_parameters import energies_of
 from ebm_causal.sensitivity.hidden_confounder import Hidden
 from ebm_causal.sensitivity.omitted_variable import OmittedVariableBias
 from ebm_causal.sensitivity.seen_contrasts import seen_contrast
@@ -162,15 +161,12 @@ def _report(progress: Progress, place: int, share: float, what: str) -> None:
 
 def _quantities(sampled: Fit) -> np.ndarray:
     """The effect, the bias and the two strengths at each draw, ``[4, draws]``."""
-    if sampled.draws is None:
-        raise ArgumentError(f"a fit by {sampled.method!r} has no draws; fit with method='mcmc'.")
-    flat, energy, rows = sampled.draws.flatten(0, 1), copy.deepcopy(sampled.energy), sampled.data
-    held, parameters, found = [sampled.labels.index(name) for name in HELD], ParameterVector(energy), []
-    with torch.no_grad():
-        for row in flat:
-            parameters.set(row)
-            effect = float(average_effect(energy, rows))
-            found.append([effect, _bias(energy, rows, effect), *torch.sigmoid(row[held]).tolist()])
+    found = []
+    for energy in energies_of(sampled):
+        with torch.no_grad():
+            effect = float(average_effect(energy, sampled.data))
+            strengths = [torch.sigmoid(named_parameters(energy)[name]).item() for name in HELD]
+            found.append([effect, _bias(energy, sampled.data, effect), *strengths])
     return np.array(found).T
 
 
