@@ -17,9 +17,13 @@ def drawn(setting: Setting, query: Query, imagined: tuple[Imagined, tuple[str, .
     weights = weights.reshape(*weights.shape, *[1] * (conditional.ndim - weights.ndim))
     mean = (weights * conditional).sum(0)
     deviations = blocked(weights * (conditional - mean), world.blocks)
+    if world.worth is not None:
+        scale = (setting.draws / world.worth).sqrt().to(deviations)
+        deviations = deviations * scale.reshape(1, -1, *[1] * (deviations.ndim - 2))
     weighted = bool((world.log_weights != 0).any())
     error = (deviations**2).sum(0).sqrt()
     return Draws(query=name_of(query), mean=mean, standard_error=error, deviations=deviations, method=method,
+                 warnings=tuple(dict.fromkeys(setting.notes)),
                  values=_resampled(value, world, setting) if weighted else value)  # fmt: skip
 
 

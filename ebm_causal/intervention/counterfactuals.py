@@ -1,8 +1,8 @@
 """What would have been: abduction (what a row tells of its hidden causes), action, prediction."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import Any
 
 import networkx as nx
 import pandas as pd
@@ -17,21 +17,18 @@ from ebm_causal.energies import (
     as_energy,
     coupling_of,
     mechanisms_of,
-    normalized,
-    prior_groups,
 )
 from ebm_causal.errors import EnergyError
-from ebm_causal.inference import sample
+from ebm_causal.intervention.abduction import World, abducted, hidden_causes
 from ebm_causal.intervention.asking import ENERGY, Query, check_query
 from ebm_causal.intervention.averages import drawn
 from ebm_causal.intervention.draws import Draws, asked_at
 from ebm_causal.intervention.policies import arguments_of, looking, looks_at_itself, obeyed, obeying, split
 from ebm_causal.intervention.surgery import held_rows, refuse_undirected_surgery
-from ebm_causal.intervention.worlds import Imagined, Setting, causes, drawn_seed
+from ebm_causal.intervention.worlds import Imagined, Setting, causes
 from ebm_causal.shapes import Betas, by_name, common_rows
 
 Data = Mapping[str, object]
-World: TypeAlias = dict[str, Tensor]
 DEFAULT_DRAWS = 2_000
 CONVENTIONS = {
     "monotone": "{child!r} takes separate values: how its noise makes them is not in the energy. Here it keeps its "
@@ -106,12 +103,13 @@ def counterfactual(
 
     def ask(beta: float) -> Draws:
         setting = Setting.of(energy, draws, beta, seed)
-        world = abducted(setting, seen, hidden)
+        world, worth = abducted(setting, seen, hidden)
         other = predicted(setting, world, (action, rows))
-        imagined = Imagined(values=other, log_weights=torch.zeros(draws, rows, dtype=torch.float64))
+        weights = torch.zeros(draws, rows, dtype=torch.float64)
+        imagined = Imagined(values=other, log_weights=weights, worth=worth)
         kept = tuple(do) if query == ENERGY else (*do, *world)
         answer = drawn(setting, query, (imagined, kept), "abduction, action, prediction")
-        return replace(answer, warnings=notes, held=action.numbers)
+        return replace(answer, warnings=(*notes, *answer.warnings), held=action.numbers)
 
     return asked_at(beta, ask)
 
@@ -147,49 +145,6 @@ class Action:
         return cls(numbers=held, soft=soft, after=after, order=tuple(nx.topological_sort(graph)))
 
 
-def hidden_causes(energy: Energy, seen: Iterable[str], done: Iterable[str]) -> tuple[str, ...]:
-    """What was not seen and moved what was: of it the rows tell. Variables that share a prior with it come along.
-
-    Raises:
-        EnergyError: If one of them has neither a mechanism nor a prior.
-    """
-    graph, seen = energy.graph, set(seen)
-    hidden = set().union(*(nx.ancestors(graph, name) for name in seen)) - seen
-    groups = [set(group.variables) for group in prior_groups(energy)]
-    for group in groups:
-        hidden |= group - seen if group & hidden else set()
-    lost = set(energy.variables) - seen - set(mechanisms_of(energy)) - set().union(*groups) - set(done)
-    lost |= hidden - set(mechanisms_of(energy)) - set().union(*groups)
-    if lost:
-        name = min(lost, key=list(energy.variables).index)
-        raise EnergyError(
-            f"{name!r} has neither a mechanism nor a prior: give its value in observed={{...}}."
-        )
-    return tuple(name for name in energy.variables if name in hidden)
-
-
-def abducted(setting: Setting, seen: World, hidden: tuple[str, ...]) -> World:
-    """What was seen and draws of its hidden causes given it, ``[draws or 1, rows, dim]``.
-
-    Their seed is drawn: with that of the setting they would share random numbers with the noise drawn later.
-    """
-    energy = setting.energy
-    world = {name: value[None] for name, value in {**energy.clamped, **seen}.items()}
-    if not hidden:
-        return world
-    ends = {*seen, *hidden}
-    parts: list[Factor] = [
-        m for m in mechanisms_of(energy).values() if m.child in ends and {m.child, *m.parents} & set(hidden)
-    ]
-    groups = [group for group in prior_groups(energy) if set(group.variables) & set(hidden)]
-    part = normalized(Energy([*parts, *(factor for group in groups for factor in group.factors.values())]))
-    part.learn_dims_of(energy)
-    given = {name: value[0] for name, value in world.items() if name in part.variables}
-    seed = drawn_seed(setting.generator)
-    posterior = sample(part, hidden, given, setting.beta, draws=setting.draws, chains=1, seed=seed)
-    return world | {name: value[0] for name, value in posterior.values.items()}
-
-
 def predicted(setting: Setting, world: World, done: tuple[Action, int]) -> World:
     """The world under the action: causes first, what comes after it with its noise kept, all else as it was."""
     (action, rows), mechanisms = done, mechanisms_of(setting.energy)
@@ -200,7 +155,9 @@ def predicted(setting: Setting, world: World, done: tuple[Action, int]) -> World
         for name, value in world.items()
         if name not in action.after and name not in action.numbers
     }
-    fresh = causes(setting, None, {name: value[0] for name, value in {**world, **other}.items()})
+    known = {name: value[0] for name, value in {**world, **other}.items()}
+    idle = [name for name, value in action.soft.items() if not looks_at_itself(name, value)]
+    fresh = causes(setting, None, known, idle)
     other |= {name: value for name, value in fresh.items() if name not in other}
     for name in action.order:
         if name in action.soft:

@@ -11,8 +11,7 @@ from torch import Tensor
 
 from ebm_causal.energies import Energy, Factor, as_energy, latents_of, mechanisms_of, normalized, prior_groups
 from ebm_causal.errors import ConvergenceError, EnergyError
-from ebm_causal.gibbs import restrict
-from ebm_causal.inference import draw_rows
+from ebm_causal.intervention.abduction import abducted, hidden_causes
 from ebm_causal.intervention.asking import Query, check_query, name_of
 from ebm_causal.intervention.averages import drawn
 from ebm_causal.intervention.draws import Draws, asked_at
@@ -28,6 +27,7 @@ Data = Mapping[str, object]
 Rows: TypeAlias = Mapping[str, object] | pd.DataFrame
 DEFAULT_DRAWS = 10_000
 FEWEST_EFFECTIVE = 20.0
+ENOUGH = 400.0  # effective draws; with fewer, the causes are drawn given what is seen
 NONE_BY_CONSTRUCTION = (
     "no confounding by construction: no path but the arrows out of {held} links it to {query}, "
     "so seeing and doing agree"
@@ -124,8 +124,9 @@ def observational(
 
     .. math:: P(\text{query} \mid x) = \int P(\text{query} \mid x, z)\,P(z \mid x)\,dz
 
-    What is seen tells of its causes: draws of the latents come from a lattice over one or two dimensions
-    where these are all that is unknown of the causes, and are weighted by the likelihood of what is seen otherwise.
+    What is seen tells of its causes. Latents of one or two dimensions, where these are all that is unknown of the
+    causes, are drawn given it, as by :func:`sample`; otherwise draws of the causes are weighted by how likely they
+    make it, and where few of them agree with it and no data are given, all hidden causes are drawn given it.
 
     Args:
         energy: As for ``interventional``.
@@ -240,7 +241,7 @@ def _gap(setting: Setting, query: Query, data: Rows | None, held: Mapping[str, T
         values=a.values - b.values,
         deviations=deviations,
         method=f"{method} less ancestral draws",
-        warnings=(*a.warnings, *b.warnings),
+        warnings=tuple(dict.fromkeys((*a.warnings, *b.warnings))),
     )
 
 
@@ -248,11 +249,13 @@ def _seen(
     setting: Setting, query: Query, data: Rows | None, held: Mapping[str, Tensor]
 ) -> tuple[Imagined, str]:
     refuse_roots_without_law(setting.energy, query, held)
-    start = _from_posterior(setting, held) if data is None else None
-    if start is not None:
-        return imagine(setting, start, held, {}), "draws from a lattice"
+    few = data is None and _few_unknown(setting.energy, held)
+    if few:
+        return _from_posterior(setting, held)
     world = imagine(setting, causes(setting, data, held), {}, held)
     worst = float(world.effective_draws().min())
+    if data is None and worst < min(ENOUGH, setting.draws / 2):
+        return _from_posterior(setting, held)
     if worst < FEWEST_EFFECTIVE:
         raise ConvergenceError(
             f"what is seen of {list(held)} is so unlikely that {setting.draws} draws are worth {worst:.1f}: "
@@ -266,21 +269,20 @@ def _blocks(setting: Setting, data: Rows | None) -> int:
     return blocks_of(setting.draws) if data is None else 0
 
 
-def _from_posterior(setting: Setting, held: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
-    """Draws of the latents given what is seen, where they are all that is unknown of its causes; else None."""
-    energy, mechanisms, latents = setting.energy, mechanisms_of(setting.energy), latents_of(setting.energy)
-    told = [mechanisms[name] for name in held if name in mechanisms]
-    parents = {parent for mechanism in told for parent in mechanism.parents}
+def _few_unknown(energy: Energy, held: Mapping[str, Tensor]) -> bool:
+    """Whether all that is unknown of the causes of what is seen are latents of up to two dimensions together."""
+    mechanisms = mechanisms_of(energy)
+    parents = {parent for name in held if name in mechanisms for parent in mechanisms[name].parents}
     priors = [group for group in prior_groups(energy) if parents & set(group.variables) - set(held)]
-    unknown = tuple(dict.fromkeys(name for group in priors for name in group.variables if name not in held))
-    sizes = [math.prod(energy.variables[name].shape or (1,)) for name in unknown]
+    unknown = {name for group in priors for name in group.variables if name not in held}
+    dim = sum(math.prod(energy.variables[name].shape or (1,)) for name in unknown)
     known = {*held, *energy.clamped, *unknown}
-    if not unknown or sum(sizes) > 2 or not parents <= known or not set(unknown) <= set(latents):
-        return None
-    start = causes(setting, None, held)
-    part = normalized(Energy([*told, *(factor for group in priors for factor in group.factors.values())]))
-    given = {name: value for name, value in {**energy.clamped, **held}.items() if name in part.variables}
-    restriction = restrict(part, unknown, given, setting.beta)
-    points, _ = draw_rows(restriction, setting.draws, setting.generator)
-    shuffled = points[torch.randperm(setting.draws, generator=setting.generator)]
-    return {**start, **restriction.split(shuffled)}
+    return 0 < dim <= 2 and parents <= known and unknown <= set(latents_of(energy))
+
+
+def _from_posterior(setting: Setting, held: Mapping[str, Tensor]) -> tuple[Imagined, str]:
+    """Worlds whose hidden causes of what is seen are drawn given it; all else comes after."""
+    hidden = hidden_causes(setting.energy, held, setting.energy.variables)
+    told, worth = abducted(setting, held, hidden)
+    start = causes(setting, None, held, hidden) | {name: told[name] for name in hidden}
+    return replace(imagine(setting, start, held, {}), worth=worth), "draws from the posterior"

@@ -1,7 +1,7 @@
 """Ancestral draws through an energy's mechanisms, causes first, with some variables set or seen."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 import networkx as nx
 import pandas as pd
@@ -20,10 +20,12 @@ from ebm_causal.energies import (
 )
 from ebm_causal.errors import EnergyError
 from ebm_causal.gibbs import restrict, site_law
-from ebm_causal.inference import draw_rows
+from ebm_causal.inference import sample
 from ebm_causal.intervention.asking import ENERGY, Query, answered
 from ebm_causal.intervention.strata import spread_evenly
 from ebm_causal.shapes import check_beta, check_seed, common_rows, is_whole
+
+CHAINS, MANY = 4, 400  # chains agree or not; few draws are those of one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,12 +37,14 @@ class Imagined:
         log_weights: ``[draws, rows]``, by how likely each world makes what was seen; zero where nothing was.
         told: The variables whose being seen weighs the draws.
         blocks: How many blocks of draws are independent of each other, where the draws are not; else 0.
+        worth: How many independent draws those of a sampler are worth, ``[rows]``; None where all are independent.
     """
 
     values: Mapping[str, Tensor]
     log_weights: Tensor
     told: tuple[str, ...] = ()
     blocks: int = 0
+    worth: Tensor | None = None
 
     def weights(self) -> Tensor:
         """Probabilities of the draws, ``[draws, rows]``."""
@@ -60,12 +64,14 @@ class Setting:
         draws: How many.
         beta: The inverse temperature.
         generator: Drives all randomness.
+        notes: What samplers have warned of on the way.
     """
 
     energy: Energy
     draws: int
     beta: float
     generator: torch.Generator
+    notes: list[str] = field(default_factory=list)
 
     @classmethod
     def of(cls, energy: Energy, draws: int, beta: float, seed: int) -> "Setting":
@@ -84,7 +90,10 @@ class Setting:
 
 
 def causes(
-    setting: Setting, data: Mapping[str, object] | pd.DataFrame | None, held: Mapping[str, Tensor]
+    setting: Setting,
+    data: Mapping[str, object] | pd.DataFrame | None,
+    held: Mapping[str, Tensor],
+    idle: Iterable[str] = (),
 ) -> dict[str, Tensor]:
     r"""Draws ``[draws, 1, dim]`` of everything that no mechanism explains.
 
@@ -97,7 +106,8 @@ def causes(
     """
     energy, latents = setting.energy, latents_of(setting.energy)
     mechanisms = mechanisms_of(energy)
-    roots = [name for name in energy.variables if name not in mechanisms and name not in held]
+    known = {*mechanisms, *held, *idle}
+    roots = [name for name in energy.variables if name not in known]
     if data is not None:
         return {name: value for name, value in _from_rows(setting, data).items() if name in roots}
     found: dict[str, Tensor] = {}
@@ -197,11 +207,27 @@ def _from_rows(setting: Setting, data: Mapping[str, object] | pd.DataFrame) -> d
     if latents:
         used = order[:rows] if draws < rows else torch.arange(rows)
         given = {name: value[used] if len(value) > 1 else value for name, value in whole.given.items()}
-        points, _ = draw_rows(restrict(setting.energy, latents, given, setting.beta), each, setting.generator)
+        points, _ = posterior_draws(setting, setting.energy, (tuple(latents), given), each)
         turn = torch.arange(draws) // rows
         place = torch.arange(draws) if draws < rows else order
-        found |= whole.split(points[turn, place][:, None])
+        found |= {name: value[turn, place][:, None] for name, value in points.items()}
     return found
+
+
+def posterior_draws(
+    setting: Setting, part: Energy, asked: tuple[tuple[str, ...], Mapping[str, Tensor]], draws: int
+) -> tuple[dict[str, Tensor], Tensor]:
+    """Draws ``[draws, rows, dim]`` of some variables given rows of others, and what these are worth, ``[rows]``.
+
+    Their seed is drawn: with that of the setting they would share random numbers with the noise drawn later.
+    """
+    over, given = asked
+    seed = drawn_seed(setting.generator)
+    chains = CHAINS if draws >= MANY else 1
+    posterior = sample(part, over, given, setting.beta, draws=-(-draws // chains), chains=chains, seed=seed)
+    setting.notes.extend(posterior.diagnostics.warnings)
+    worth = posterior.diagnostics.numbers["ess_bulk"].nan_to_num(nan=float(draws)).clamp(1.0, float(draws))
+    return {name: value.flatten(0, 1)[:draws] for name, value in posterior.values.items()}, worth
 
 
 def drawn_seed(generator: torch.Generator) -> int:

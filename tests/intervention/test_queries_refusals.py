@@ -48,12 +48,14 @@ def test_too_few_draws():
 
 
 def test_what_is_too_unlikely_to_be_seen():
-    x = ec.Mechanism("x", "z", lambda z: z.sum(-1, keepdim=True), ec.SquaredError(0.01))
+    """With rows the causes cannot be drawn given what is seen: they are weighed."""
+    x = ec.Mechanism("x", ("w", "z"), lambda w, z: w + z.sum(-1, keepdim=True), ec.SquaredError(0.01))
     y = ec.Mechanism("y", ("x", "z"), lambda x, z: x, ec.SquaredError())
+    rows = {"w": [0.0, 1.0], "x": [0.0, 1.0], "y": [0.0, 1.0]}
     with pytest.raises(
         ConvergenceError, match=r"what is seen of \['x'\] is so unlikely that 100 draws are worth"
     ):
-        ec.observational(x + y + ec.GaussianRegularizer(3), given={"x": 40.0}, draws=100)
+        ec.observational(x + y + ec.GaussianRegularizer(3), given={"x": 40.0}, data=rows, draws=100)
 
 
 @pytest.mark.parametrize("beta", [0.0, -1.0, math.nan])
