@@ -13,6 +13,7 @@ from ebm_causal.learning.problems import Rows
 
 Parameters = list[nn.Parameter]
 MakeOptimizer = Callable[..., torch.optim.Optimizer]
+FUSED = (torch.optim.Adam, torch.optim.AdamW)  # which torch can run in one pass over all parameters
 EVALUATIONS = 20  # how often rows held out are looked at, and a state is kept
 
 
@@ -72,7 +73,8 @@ class Loop:
         """
         if not 0 < rate < math.inf:
             raise ArgumentError(f"learning_rate must be positive and finite; got {rate}.")
-        made = self.optimizer(parameters, lr=rate)
+        one_pass = self.optimizer in FUSED and all(p.device.type in ("cpu", "cuda") for p in parameters)
+        made = self.optimizer(parameters, lr=rate, **({"fused": True} if one_pass else {}))
         if not isinstance(made, torch.optim.Optimizer) or isinstance(made, torch.optim.LBFGS):
             raise ArgumentError(
                 f"optimizer must give a torch optimizer that steps by gradients; got {type(made).__name__}."

@@ -43,6 +43,7 @@ class Problem:
         rows: Some rows of the training data, for scales and first draws.
         count: How many rows of training data there are.
         shapes: Each variable's own shape.
+        seed: Of what a loss draws before its first step; another in each process.
     """
 
     energy: Energy
@@ -54,6 +55,7 @@ class Problem:
     rows: Rows
     count: int
     shapes: Mapping[str, tuple[int, ...]]
+    seed: int = 0
 
     def raw(self, values: Rows) -> Tensor:
         r"""The energy of each row, latents minimized over: :math:`F_\infty`, differentiable by the envelope theorem."""
@@ -139,6 +141,7 @@ def problem_of(
     *,
     beta: float,
     count: int,
+    seed: int = 0,
 ) -> Problem:
     """A loss's problem: y is contrasted where there is one, else all that is observed.
 
@@ -153,5 +156,5 @@ def problem_of(
     return Problem(
         energy=energy, whole=normalized(energy), over=names,
         given=tuple(name for name in observed if name not in names), latents=latents, beta=beta,
-        rows=rows, count=count, shapes={name: v.shape or (1,) for name, v in energy.variables.items()},
+        rows=rows, count=count, seed=seed, shapes={name: v.shape or (1,) for name, v in energy.variables.items()},
     )  # fmt: skip

@@ -24,18 +24,30 @@ class Trace:
     """
 
     def __init__(self, steps: int) -> None:
-        self.steps = steps
-        self.sums = torch.zeros(min(BINS, steps), 4, dtype=torch.float64)  # count, loss, its square, gap
+        self.steps, self.bins = steps, min(BINS, steps)
+        self._sums = [[0.0, 0.0, 0.0] for _ in range(self.bins)]  # numbers, not a tensor: steps are short
 
     def add(self, step: int, loss: float, gap: float) -> None:
         """Count a step in."""
-        row = self.sums[step * len(self.sums) // self.steps]
-        row += torch.tensor([1.0, loss, loss * loss, gap], dtype=torch.float64)
+        row = self._sums[step * self.bins // self.steps]
+        row[0] += 1.0
+        row[1] += loss
+        row[2] += gap
+
+    @property
+    def sums(self) -> Tensor:
+        """Of each bin, the count of steps, their losses and gaps added."""
+        return torch.tensor(self._sums, dtype=torch.float64)
+
+    def restore(self, sums: Tensor) -> None:
+        """Go on from the sums of an earlier run."""
+        self._sums = sums.tolist()
 
     def means(self) -> tuple[Tensor, Tensor]:
         """Mean loss and gap of the bins that have steps."""
-        known = self.sums[self.sums[:, 0] > 0]
-        return known[:, 1] / known[:, 0], known[:, 3] / known[:, 0]
+        sums = self.sums
+        known = sums[sums[:, 0] > 0]
+        return known[:, 1] / known[:, 0], known[:, 2] / known[:, 0]
 
     def settled(self) -> bool:
         """Whether the loss of the last tenth differs from that of the tenth before by no more than its noise."""

@@ -25,7 +25,7 @@ class ReplayBuffer(nn.Module):
         super().__init__()
         self.size, self.renewed, self.at_data = size, renewed, at_data
         self.given = problem.given
-        generator = torch.Generator().manual_seed(size)
+        generator = torch.Generator().manual_seed(problem.seed)
         known = problem.join(problem.rows)
         chosen = torch.randint(len(known), (size,), generator=generator).to(known.device)
         points = known[chosen] if at_data else first_noise(problem, known[chosen], generator)

@@ -51,13 +51,13 @@ class MemoryRows:
 
     def __init__(self, rows: Rows) -> None:
         self.rows, self.count = dict(rows), max(len(value) for value in rows.values())
+        self._lengths = {name: len(value) for name, value in self.rows.items()}
 
     def fetch(self, index: Tensor) -> dict[str, Tensor]:
         """Rows by number; one row goes with any."""
         return {
-            name: value[index.to(value.device)] if len(value) > 1 or self.count == 1 else value.expand(
-                len(index), *value.shape[1:]
-            )
+            name: value.index_select(0, index.to(value.device)) if self._lengths[name] == self.count
+            else value.expand(len(index), *value.shape[1:])
             for name, value in self.rows.items()
         }  # fmt: skip
 

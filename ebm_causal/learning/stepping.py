@@ -5,20 +5,20 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
-from ebm_causal.distributed import add_up, agree
+from ebm_causal.distributed import agree, collect, mean_over_rows
 from ebm_causal.energies import Energy
 from ebm_causal.errors import TrainingDiverged
 from ebm_causal.learning.checkpoints import Checkpoint
 from ebm_causal.learning.loops import Loop
-from ebm_causal.learning.losses import Criterion
+from ebm_causal.learning.losses import Criterion, Terms
 from ebm_causal.learning.problems import Batch
 from ebm_causal.learning.records import Trace
 from ebm_causal.learning.smoothness import bound_layers
 from ebm_causal.learning.sources import Part, Source
 
 RUNAWAY = 1e6  # times the energies of the first step, or one where these are smaller
+APART = 104_729  # between the seeds of processes
 SCORING = 7919  # the seed of scores, so that each evaluation meets the same noise
 
 
@@ -51,7 +51,7 @@ class Stepper:
         self.named = {**named, **dict(criterion.named_parameters())}
         self.parameters = list(self.named.values())
         self.optimizer = loop.optimizer_of(self.parameters, self.rate)
-        self.generator = torch.Generator().manual_seed(seed + 104_729 * self.part[0])
+        self.generator = torch.Generator().manual_seed(seed + APART * self.part[0])
         self.checkpoint, self.trace = checkpoint, Trace(self.steps)
         self.done, self.scale = 0, math.nan
         self.scores: list[tuple[int, float]] = []
@@ -64,31 +64,28 @@ class Stepper:
         rate = self.rate * self.loop.decay ** (step / self.steps)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        self.optimizer.zero_grad(set_to_none=True)
-        terms = self.criterion(self.source.batch(step), self.generator)
+        for parameter in self.parameters:
+            parameter.grad = None
+        batch = self.source.batch(step)
+        terms = self.criterion(batch, self.generator)
         terms.loss.backward()
-        gradients = [p.grad for p in self.parameters if p.grad is not None]
-        self._average(gradients)
-        norm = get_total_norm(gradients)
-        seen = [terms.loss.detach(), norm, terms.energy, *([] if terms.gap is None else [terms.gap])]
-        loss, length, level, *known = torch.stack(seen).tolist()
-        difference = known[0] if known else math.nan
-        self._refuse(loss, length, (level, difference))
-        if self.loop.clip is not None:
-            clip_grads_with_norm_(self.parameters, self.loop.clip, norm)
+        loss, length, level, gap = self._seen(terms, len(batch.index))
+        self._refuse(loss, length, (level, gap))
+        if self.loop.clip is not None and length > self.loop.clip:
+            torch._foreach_mul_(self._gradients, self.loop.clip / length)
         self.optimizer.step()
         if self.loop.spectral_bound is not None:
             bound_layers(self.energy, self.loop.spectral_bound)
-        self.trace.add(step, loss, difference)
+        self.trace.add(step, loss, gap)
         self.done += 1
-        return loss, difference, rate
+        return loss, gap, rate
 
     def evaluate(self) -> None:
         """Score the rows held out, and remember the best."""
         rows = self.source.held_out
         if rows is None:
             return
-        value = self._score(rows)
+        value = collect(self._score(rows), self.part[1])[0]
         if not math.isfinite(value):
             raise self._diverged("the score on rows held out", value, self._first_bad())
         self.scores.append((self.done, value))
@@ -113,11 +110,14 @@ class Stepper:
                 self.named[name].copy_(value)
 
     def state(self) -> dict[str, object]:
-        """All that the next step depends on."""
+        """All that the next step depends on, here and in the other processes; all of them must ask for it."""
         return {
             "step": self.done, "scale": self.scale, "scores": self.scores, "trace": self.trace.sums,
-            "energy": self.energy.state_dict(), "criterion": self.criterion.state_dict(),
-            "optimizer": self.optimizer.state_dict(), "generator": self.generator.get_state(), "best": self.best,
+            "energy": self.energy.state_dict(), "criterion": dict(self.criterion.named_parameters()),
+            "optimizer": self.optimizer.state_dict(), "best": self.best,
+            "processes": collect(
+                {"generator": self.generator.get_state(), "memory": self._memory()}, self.part[1]
+            ),
         }  # fmt: skip
 
     def restore(self, state: Mapping[str, object]) -> None:
@@ -125,17 +125,36 @@ class Stepper:
         kept: dict = dict(state)
         self.done, self.scale = kept["step"], kept["scale"]
         self.scores = [(step, value) for step, value in kept["scores"]]
-        self.trace.sums.copy_(kept["trace"])
+        self.trace.restore(kept["trace"])
         self.energy.load_state_dict(kept["energy"])
-        self.criterion.load_state_dict(kept["criterion"])
+        self.criterion.load_state_dict(kept["criterion"], strict=False)
         self.optimizer.load_state_dict(kept["optimizer"])
-        self.generator.set_state(kept["generator"])
+        mine = kept["processes"][self.part[0]]
+        self.generator.set_state(mine["generator"])
+        for name, value in self._memory().items():
+            value.copy_(mine["memory"][name])
         self.best = kept["best"]
 
-    def _average(self, gradients: list[Tensor]) -> None:
+    def _memory(self) -> dict[str, Tensor]:
+        """What each process remembers for itself: chains, and running moments of the energy's own layers."""
+        several = {"energy": self.energy, "criterion": self.criterion}
+        return {
+            f"{k} {name}": value for k, module in several.items() for name, value in module.named_buffers()
+        }
+
+    @property
+    def _gradients(self) -> list[Tensor]:
+        return [p.grad for p in self.parameters if p.grad is not None]
+
+    def _seen(self, terms: Terms, rows: int) -> tuple[float, float, float, float]:
+        """Loss, norm of the gradient, energy and gap, over the rows of all processes; fetched as one tensor."""
+        gradients = self._gradients
+        told = [terms.loss.detach(), terms.energy, *([] if terms.gap is None else [terms.gap])]
         if self.part[1] > 1:
-            add_up(gradients, self.part[1])
-            torch._foreach_div_(gradients, self.part[1])
+            told = list(mean_over_rows(gradients, torch.stack(told), rows, self.part[1]))
+        numbers = torch.stack([*told, *torch._foreach_norm(gradients)]).tolist()
+        known, norms = numbers[: len(told)], numbers[len(told) :]
+        return known[0], math.hypot(*norms), known[1], known[2] if len(known) > 2 else math.nan
 
     def _score(self, rows: Mapping[str, Tensor]) -> float:
         if self.loop.score is not None:

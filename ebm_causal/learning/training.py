@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from ebm_causal.distributed import processes, wait_for_all
+from ebm_causal.distributed import collect, processes, wait_for_all
 from ebm_causal.energies import Energy, as_energy, like_of, named_parameters
 from ebm_causal.errors import ArgumentError, EnergyError
 from ebm_causal.gibbs import at_each, single_or_schedule
@@ -30,7 +30,7 @@ from ebm_causal.learning.sources import (
     Source,
     checked_rows,
 )
-from ebm_causal.learning.stepping import Stepper
+from ebm_causal.learning.stepping import APART, Stepper
 from ebm_causal.learning.streaming import ParquetRows, ParquetSource
 from ebm_causal.shapes import Betas, check_beta
 
@@ -86,13 +86,14 @@ def train(
     if steps < 1:
         raise ArgumentError(f"steps must be positive; got {steps}.")
     loop = loop or Loop()
-    own = copy.deepcopy(as_energy(energy)).to(loop.device)
     with processes() as part:
+        own = copy.deepcopy(as_energy(energy)).to(loop.device)
         source, notes = source_of(own, data, latents, loop, (seed, part))
         vector = _learnable(own, fixed)
         problem = problem_of(
-            own, source.sample, latents, loss.over, beta=check_beta(beta), count=source.count
-        )
+            own, source.sample, latents, loss.over, beta=check_beta(beta), count=source.count,
+            seed=seed + APART * part[0],
+        )  # fmt: skip
         criterion = loss.bind(problem).to(like_of(own).device)
         settings = {
             "loss": f"{loss!r}", "loop": loop.words(), "steps": steps, "learning rate": learning_rate,
@@ -129,10 +130,14 @@ def source_of(
 def resume(stepper: Stepper, checkpoint: Checkpoint) -> int | None:
     """Go on from a checkpoint, where there is one; the step from which."""
     state = checkpoint.read()
-    if state is None:
-        return None
-    stepper.restore(state)
-    return stepper.done
+    if state is not None:
+        stepper.restore(state)
+    if len(set(collect(stepper.done, stepper.part[1]))) > 1:
+        raise ArgumentError(
+            f"process {stepper.part[0]} found another state in {str(checkpoint.folder)!r} than others: checkpoint= "
+            "must be a folder that all processes share."
+        )
+    return None if state is None else stepper.done
 
 
 def run(stepper: Stepper, progress: Progress | None) -> str:
@@ -162,9 +167,11 @@ def keep(stepper: Stepper) -> None:
     place, of = stepper.part
     if stepper.checkpoint.folder is None:
         return
+    state = stepper.state()
     if place == 0:
-        stepper.checkpoint.write(stepper.state())
+        stepper.checkpoint.write(state)
     wait_for_all(of)
+    stepper.checkpoint.written = True
 
 
 def _learnable(energy: Energy, fixed: Iterable[str]) -> ParameterVector:
