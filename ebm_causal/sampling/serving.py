@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ebm_causal.sampling.aims import Aim
-from ebm_causal.sampling.checking import checked, waves_of
+from ebm_causal.sampling.checking import PERIOD, checked, imbalances_of
 from ebm_causal.sampling.lattice import Lattice, weighed
 from ebm_causal.sampling.looking import Look, coordinates, placed, strides_of
 
@@ -25,19 +25,19 @@ def served(look: Look, aim: Aim) -> tuple[Tensor, Lattice]:
     edge = ((places == 0) | (places == places.amax(0))).any(-1).nonzero().flatten()
     empty = lattice.masses.index_select(0, edge).amax(0) <= math.exp(-aim.drop)
     smooth = bends_of(look) <= SMOOTH / aim.step**2
-    check = checked(waves_of(_binned(lattice.masses, look.shape)), aim.allowed, kinks=aim.kinks)
+    check = checked(imbalances_of(_binned(lattice.masses, look.shape)), aim.allowed, kinks=aim.kinks)
     good = empty & smooth & ~check.coarse.any(-1) & lattice.log_integral.isfinite()
     return good, replace(lattice, error=check.error, resolved=good, shape=look.shape)
 
 
 def _binned(masses: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """Masses ``[points, rows]`` summed over places alike modulo six, ``[rows, 6, ...]``."""
+    """Masses ``[points, rows]`` summed over places alike modulo the check's period, ``[rows, period, ...]``."""
     for axis, size in enumerate(shape):
-        parts = masses.reshape(6**axis, size, -1)
-        whole = size // 6 * 6
-        masses = parts[:, :whole].reshape(6**axis, size // 6, 6, -1).sum(1)
+        parts = masses.reshape(PERIOD**axis, size, -1)
+        whole = size // PERIOD * PERIOD
+        masses = parts[:, :whole].reshape(PERIOD**axis, size // PERIOD, PERIOD, parts.shape[-1]).sum(1)
         masses[:, : size - whole] += parts[:, whole:]
-    return masses.reshape(6 ** len(shape), -1).T.reshape(-1, *[6] * len(shape))
+    return masses.reshape(PERIOD ** len(shape), -1).T.reshape(-1, *[PERIOD] * len(shape))
 
 
 def bends_of(look: Look) -> Tensor:

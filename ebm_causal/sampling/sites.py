@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ebm_causal.sampling.checking import PERIOD
 from ebm_causal.sampling.looking import Look, placed, strides_of
 from ebm_causal.sampling.selecting import Rows, SharedTable
 
@@ -129,13 +130,13 @@ def sites_of(found: Cover, energy: Rows) -> Sites | CommonSites:
     if common is not None:
         return common
     sizes = torch.tensor(found.sizes, device=found.cell.device)
-    fine = (found.place * sizes % 6)[found.cell] + parts_of(found)[found.sub]
+    fine = (found.place * sizes % PERIOD)[found.cell] + parts_of(found)[found.sub]
     places = found.place.to(found.look.base)[found.cell] + offsets(found.sizes, found.look.base)[found.sub]
     return Sites(found=found, codes=_codes(fine), places=places)
 
 
 def _codes(fine: Tensor) -> Tensor:
-    return flat_places(fine % 6, (6,) * fine.shape[-1])
+    return flat_places(fine % PERIOD, (PERIOD,) * fine.shape[-1])
 
 
 def _common_sites(found: Cover, energy: Rows) -> CommonSites | None:
