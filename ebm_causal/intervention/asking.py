@@ -18,10 +18,25 @@ def name_of(query: Query) -> str:
     return query if isinstance(query, str) else getattr(query, "__name__", type(query).__name__)
 
 
+def arguments_named(function: Callable[..., object], called: str) -> tuple[str, ...]:
+    """The names of a function's arguments.
+
+    Raises:
+        EnergyError: If it does not tell them, as some that are built in do not.
+    """
+    try:
+        return tuple(inspect.signature(function).parameters)
+    except ValueError as error:
+        raise EnergyError(
+            f"the {called} does not tell the names of its arguments: write it as a lambda whose arguments are named "
+            "after variables."
+        ) from error
+
+
 def asked_of(query: Query, energy: Energy) -> tuple[str, ...]:
     """The variables that a query looks at; all of them where it is the energy."""
     if not isinstance(query, str):
-        return tuple(inspect.signature(query).parameters)
+        return arguments_named(query, f"query {name_of(query)}")
     return tuple(energy.variables) if query == ENERGY else (query,)
 
 

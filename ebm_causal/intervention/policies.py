@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ebm_causal.energies import Energy, Factor, LocalNormalizer, Mechanism, Variable
 from ebm_causal.errors import EnergyError
+from ebm_causal.intervention.asking import arguments_named
 
 Policy = Callable[..., Tensor]
 
@@ -34,7 +35,7 @@ def arguments_of(energy: Energy, name: str, policy: Policy) -> tuple[str, ...]:
     """
     if name not in energy.variables:
         raise EnergyError(f"unknown variable {name!r}; the energy's variables are {list(energy.variables)}.")
-    looked = tuple(inspect.signature(policy).parameters)
+    looked = arguments_named(policy, f"policy of {name!r}")
     strangers = [other for other in looked if other not in energy.all_variables]
     if strangers:
         raise EnergyError(

@@ -1,36 +1,23 @@
 """Seeing and doing in a Pyro model of one's own: worlds are its traces, all drawn at once."""
 
-import inspect
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple, cast
 
 import pyro
 import torch
 from pyro import poutine
-from pyro.distributions import Unit
 from torch import Tensor
 
-from ebm_causal.errors import ArgumentError, ConvergenceError, EnergyError, IdentificationError
+from ebm_causal.errors import ArgumentError, ConvergenceError, EnergyError
 from ebm_causal.intervention.asking import ENERGY, Query, answered, name_of
 from ebm_causal.intervention.draws import Draws
-from ebm_causal.shapes import as_tensor, refuse_non_finite
+from ebm_causal.intervention.policies import split
+from ebm_causal.intervention.pyro_policies import Led, refuse_other_rules
+from ebm_causal.intervention.pyro_sites import Model, Site, refuse_strangers, rows_of, sites_of
+from ebm_causal.shapes import as_number, by_name, check_seed, is_whole
 
-Model = Callable[..., object]
 FEWEST_EFFECTIVE = 20.0
-
-
-class Site(NamedTuple):
-    """A named random choice of the model.
-
-    Attributes:
-        shape: Of its value.
-        depth: How many of these dimensions are the batch's.
-    """
-
-    shape: tuple[int, ...]
-    depth: int
 
 
 class Worlds(NamedTuple):
@@ -49,6 +36,20 @@ class Worlds(NamedTuple):
     log_weights: Tensor
 
 
+class Held(NamedTuple):
+    """What is held in one row.
+
+    Attributes:
+        done: What is set, by site.
+        soft: What follows a policy.
+        seen: What is seen.
+    """
+
+    done: Mapping[str, Tensor]
+    soft: Mapping[str, Any]
+    seen: Mapping[str, Tensor]
+
+
 def model_draws(
     model: Model,
     held: tuple[Mapping[str, object], Mapping[str, object]],
@@ -61,7 +62,8 @@ def model_draws(
 
     Args:
         model: Takes no arguments and can be drawn within a plate (as ``Predictive(parallel=True)`` asks for).
-        held: What is set, and what is seen, by site; numbers make one row, ``[rows, *shape]`` as many.
+        held: What is set, and what is seen, by site; numbers make one row, ``[rows, *shape]`` as many; what is set
+            may follow a policy, a function of sites that come before and of the value that would have been.
         query: A site, ``energy`` (minus the log density of the sites that are not held), or a function of sites.
         counts: Draws, and the seed; every row meets the same random numbers.
         told: Data and beta, which energies take: a model has its own laws and temperature one.
@@ -75,17 +77,19 @@ def model_draws(
         ConvergenceError: If what is seen is so unlikely that hardly any draw agrees with it.
         IdentificationError: If the model has a factor or observed data, which no draw from it would heed.
     """
-    _refuse_other_options(model, told, counts[0])
-    sites, (done, seen), (draws, seed) = sites_of(model), held, counts
-    _refuse_strangers(sites, {**done, **seen}, query)
-    rows = {name: _rows_of(name, value, sites[name]) for name, value in {**done, **seen}.items()}
+    (done, soft), seen, (draws, seed) = split(by_name(held[0], ())), by_name(held[1], ()), counts
+    _refuse_other_options(model, told, counts)
+    sites = sites_of(model)
+    refuse_strangers(sites, {**done, **soft, **seen}, query)
+    refuse_other_rules(sites, soft)
+    rows = {name: rows_of(name, value, sites[name]) for name, value in {**done, **seen}.items()}
     several = {name: len(value) for name, value in rows.items() if len(value) > 1}
     if len(set(several.values())) > 1:
         raise EnergyError(f"variables must have the same number of rows; got {several}.")
     answers = []
     for row in range(max(several.values(), default=1)):
         at = {name: value[min(row, len(value) - 1)] for name, value in rows.items()}
-        parts = ({name: at[name] for name in done}, {name: at[name] for name in seen})
+        parts = Held({name: at[name] for name in done}, soft, {name: at[name] for name in seen})
         answers.append(_answer(imagined(model, sites, parts, (draws, seed)), query, bool(seen), seed))
     mean, values, deviations = (
         torch.stack(part, dim) for part, dim in zip(zip(*answers, strict=True), (0, 1, 1), strict=True)
@@ -113,61 +117,34 @@ def model_gap(
                    standard_error=(deviations**2).sum(0).sqrt(), method=f"{seen.method} less traces")  # fmt: skip
 
 
-def sites_of(model: Model) -> dict[str, Site]:
-    """The random choices of a model.
-
-    Raises:
-        IdentificationError: If it has a factor or observed data.
-    """
-    with torch.random.fork_rng(devices=[]), torch.no_grad():
-        trace = poutine.trace(model).get_trace()
-    found: dict[str, Site] = {}
-    for name, found_node in trace.nodes.items():
-        node = cast(Any, found_node)
-        if node["type"] != "sample" or type(node["fn"]).__name__ == "_Subsample":
-            continue
-        if isinstance(node["fn"], Unit):
-            raise IdentificationError(
-                f"the model has the factor {name!r}: draws from the model, under do() too, would ignore it. Write it "
-                "as a mechanism of an energy, or as the law of a site."
-            )
-        if node["is_observed"]:
-            raise IdentificationError(
-                f"the site {name!r} is observed within the model: give the model without data, and what is seen as "
-                "given={...}."
-            )
-        found[name] = Site(tuple(node["value"].shape), node["value"].ndim - len(node["fn"].event_shape))
-    if not found:
-        raise EnergyError("the model has no random site, so there is nothing to ask of it.")
-    return found
-
-
 def imagined(
     model: Model,
     sites: Mapping[str, Site],
-    held: tuple[Mapping[str, Tensor], Mapping[str, Tensor]],
+    held: Held,
     counts: tuple[int, int],
 ) -> Worlds:
     """Traces of the model, all within one plate, outside of its own plates."""
-    (done, seen), (draws, seed) = held, counts
+    (done, soft, seen), (draws, seed) = held, counts
+    led = Led(soft, sites, done)
     deepest = max(site.depth for site in sites.values())
     changed = poutine.condition(poutine.do(model, data=dict(done)), data=dict(seen))
     with torch.random.fork_rng(devices=[]), torch.no_grad(), pyro.plate("_worlds", draws, dim=-1 - deepest):
         torch.manual_seed(seed)
-        trace = poutine.trace(changed).get_trace()
+        with led:
+            trace = poutine.trace(changed).get_trace()
     trace.compute_log_prob()
     values, means, weights = {}, {}, {}
     for name, site in sites.items():
         node = cast(Any, trace.nodes[name])
         wide = (draws, *[1] * (deepest - site.depth), *site.shape)
-        value: Tensor = done.get(name, node["value"])
+        value: Tensor = done.get(name, led.set.get(name, node["value"]))
         values[name] = value.expand(wide).reshape(draws, *site.shape)
         weights[name] = node["log_prob"].expand(draws, *[-1] * deepest).reshape(draws, -1).sum(1).double()
-        mean = None if name in done else _mean_of(node["fn"])
+        mean = None if name in done or name in soft else _mean_of(node["fn"])
         if mean is not None:
             means[name] = mean.expand(wide).reshape(draws, *site.shape)
     nothing = torch.zeros(draws, dtype=torch.float64)
-    free = (weight for name, weight in weights.items() if name not in done and name not in seen)
+    free = (weight for name, weight in weights.items() if name not in {*done, *soft, *seen})
     return Worlds(values, means, sum(free, nothing), sum((weights[name] for name in seen), nothing))
 
 
@@ -213,43 +190,15 @@ def _mean_of(law: Any) -> Tensor | None:
     return mean if bool(mean.isfinite().all()) else None
 
 
-def _rows_of(name: str, value: object, site: Site) -> Tensor:
-    """Values of a site, ``[rows, *shape]``.
-
-    Raises:
-        EnergyError: If they do not fit the site.
-    """
-    tensor = as_tensor(name, value)
-    size = max(1, math.prod(site.shape))
-    if tensor.ndim == 0 or tuple(tensor.shape) == site.shape:
-        rows = tensor.expand(site.shape)[None]
-    elif tensor.numel() == tensor.shape[0] * size:
-        rows = tensor.reshape(tensor.shape[0], *site.shape)
-    else:
-        raise EnergyError(
-            f"{name!r} must be a number, {list(site.shape)} or a row of these; got {list(tensor.shape)}."
-        )
-    refuse_non_finite(name, rows.reshape(len(rows), -1))
-    return rows
-
-
-def _refuse_other_options(model: object, told: tuple[object, object], draws: int) -> None:
-    data, beta = told
+def _refuse_other_options(model: object, told: tuple[object, object], counts: tuple[object, object]) -> None:
+    (data, beta), (draws, seed) = told, counts
     if not callable(model):
         raise EnergyError(f"an energy or a Pyro model is needed; got {type(model).__name__}.")
-    if data is not None or beta != 1.0:
+    if data is not None or as_number(beta) != 1.0:
         raise ArgumentError(
             "a Pyro model has its own laws, at temperature one: data= and beta= are for energies. Condition the model, "
             "or write it as an energy."
         )
-    if draws < 2:
+    if not is_whole(draws) or cast(int, draws) < 2:
         raise EnergyError(f"draws must be a whole number, at least two for a Monte Carlo error; got {draws}.")
-
-
-def _refuse_strangers(sites: Mapping[str, Site], held: Mapping[str, object], query: Query) -> None:
-    asked = (query,) if isinstance(query, str) else tuple(inspect.signature(query).parameters)
-    for name in (*held, *(name for name in asked if name != ENERGY)):
-        if name not in sites:
-            raise EnergyError(f"the model has no site {name!r}; its sites are {list(sites)}.")
-    if isinstance(query, str) and query in held:
-        raise EnergyError(f"the query {query!r} is itself held; ask for another site.")
+    check_seed(seed)

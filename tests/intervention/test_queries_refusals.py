@@ -118,6 +118,10 @@ def test_arguments_of_another_kind():
         ec.observational(world(), given=[1.0])
     with pytest.raises(EnergyError, match="a query is a variable's name, 'energy' or a function"):
         ec.interventional(world(), do={"x": 1.0}, query=3)
+    with pytest.raises(EnergyError, match="query max does not tell the names of its arguments"):
+        ec.interventional(world(), do={"x": 1.0}, query=max)
+    with pytest.raises(EnergyError, match="policy of 'x' does not tell the names of its arguments"):
+        ec.interventional(world(), do={"x": max})
     with pytest.raises(EnergyError, match="draws must be a whole number"):
         ec.interventional(world(), do={"x": 1.0}, draws=math.nan)
     with pytest.raises(ArgumentError, match="seed must be a whole number"):
