@@ -78,3 +78,16 @@ def network(dims=("x", "y"), width=16, seed=0):
             return self.layers(torch.cat([values[name] for name in dims], -1)).squeeze(-1)
 
     return ec.energy(Net(), **dict.fromkeys(dims, 1))
+
+
+def over_all_pairs(data, pull, slope):
+    """A contrastive loss of the line, pull(F(x_i, y_i), F(x_i, y_j)), over all i that are not j."""
+    energies = 0.5 * (data["y"].T - slope * data["x"]) ** 2
+    each = pull(energies.diagonal()[:, None].expand_as(energies), energies)
+    rows = len(energies)
+    return float((each.sum() - each.diagonal().sum()) / (rows * (rows - 1)))
+
+
+def least_over_all_pairs(data, pull):
+    """Its least value over slopes."""
+    return min(over_all_pairs(data, pull, slope) for slope in torch.linspace(2, 3, 51, dtype=F64))
