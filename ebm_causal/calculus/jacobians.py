@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ebm_causal.errors import ArgumentError
+from ebm_causal.errors import ArgumentError, EbmCausalError
 
 RowFunction = Callable[[Tensor], Tensor]
 
@@ -189,7 +189,9 @@ def values_of_rows(function: RowFunction, points: Tensor) -> Tensor:
     """
     try:
         value: object = function(points)
-    except (RuntimeError, TypeError, IndexError, AttributeError) as error:
+    except EbmCausalError:
+        raise
+    except (RuntimeError, TypeError, LookupError, AttributeError, ArithmeticError, ValueError) as error:
         raise ArgumentError(
             f"the function does not take a tensor {list(points.shape)} of {points.dtype}: {error}"
         ) from error

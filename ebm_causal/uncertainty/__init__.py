@@ -1,8 +1,9 @@
 """Uncertainty: variance propagated, information counted."""
 
+from ebm_causal.uncertainty.approximations import LaplaceApproximation
 from ebm_causal.uncertainty.fisher import fisher_information
 from ebm_causal.uncertainty.kronecker import KroneckerOperator, kronecker_operator
-from ebm_causal.uncertainty.laplace import LaplaceApproximation, laplace_approximation
+from ebm_causal.uncertainty.laplace import laplace_approximation
 from ebm_causal.uncertainty.matrices import Direction, FisherInformation, FisherInformations
 from ebm_causal.uncertainty.matrix_free import fisher_operator
 from ebm_causal.uncertainty.minimizers import propagate_through_minimum

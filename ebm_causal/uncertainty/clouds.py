@@ -8,6 +8,7 @@ from torch import Tensor
 
 from ebm_causal.calculus import RowFunction, values_of_rows
 from ebm_causal.errors import ArgumentError
+from ebm_causal.uncertainty.settings import Progress
 from ebm_causal.uncertainty.uncertain import Uncertain
 
 PRODUCT_UP_TO = 6  # inputs for which all products of three Hermite points are taken
@@ -52,8 +53,11 @@ def by_cubature(function: RowFunction, inputs: Uncertain) -> Cloud:
     return Cloud(mean=mean, covariance=covariance, with_inputs=with_inputs)
 
 
-def by_draws(function: RowFunction, inputs: Uncertain, draws: int, seed: int) -> Cloud:
-    """At normal draws of the inputs, with standard errors; some draws at a time."""
+def by_draws(
+    function: RowFunction, inputs: Uncertain, drawn: tuple[int, int], progress: Progress | None = None
+) -> Cloud:
+    """At so many normal draws of the inputs from a seed, with standard errors; some draws at a time."""
+    draws, seed = drawn
     generator = torch.Generator(device=inputs.mean.device).manual_seed(seed)
     size = max(1, BLOCK // inputs.mean.numel())
     center, sums = _values(function, inputs, torch.zeros_like(inputs.mean)[None])[0], None
@@ -62,6 +66,8 @@ def by_draws(function: RowFunction, inputs: Uncertain, draws: int, seed: int) ->
         normal = torch.randn(shape, generator=generator, dtype=inputs.mean.dtype, device=inputs.mean.device)
         parts = _sums(_values(function, inputs, normal) - center, normal)
         sums = parts if sums is None else tuple(a + b for a, b in zip(sums, parts, strict=True))
+        if progress is not None:
+            progress(min(start + size, draws) / draws, f"propagating {draws} draws")
     if sums is None:
         raise ArgumentError(f"draws must be at least 2; got {draws}.")
     shift, second, third, fourth, cross, spread = (part / draws for part in sums)

@@ -21,16 +21,14 @@ from ebm_causal.energies import (
 from ebm_causal.errors import ArgumentError
 from ebm_causal.gibbs import at_each, latents_left, single_or_schedule
 from ebm_causal.inference import ParameterVector
-from ebm_causal.shapes import Betas, as_names, check_count
+from ebm_causal.shapes import Betas, as_names, check_count, check_seed
 from ebm_causal.uncertainty.at_data import information_at_data
 from ebm_causal.uncertainty.gauss_newton import gauss_newton_information
-from ebm_causal.uncertainty.informations import (
-    Parts,
-    Question,
-    expected_information,
-    simulated_information,
-)
+from ebm_causal.uncertainty.informations import Drawing, Parts, Question, expected_information
 from ebm_causal.uncertainty.matrices import Direction, FisherInformation, FisherInformations
+from ebm_causal.uncertainty.settings import Progress, check_progress
+from ebm_causal.uncertainty.simulations import simulated_information
+from ebm_causal.uncertainty.values import in_one_precision, values_by_name
 
 RELATIVE = 1e-9
 Kind = Literal["expected", "observed", "opg", "ggn"]
@@ -50,6 +48,7 @@ def fisher_information(
     rows: int | None = ...,
     by_row: bool = ...,
     seed: int = ...,
+    progress: Progress | None = ...,
 ) -> FisherInformation: ...
 
 
@@ -67,6 +66,7 @@ def fisher_information(
     rows: int | None = ...,
     by_row: bool = ...,
     seed: int = ...,
+    progress: Progress | None = ...,
 ) -> FisherInformations: ...
 
 
@@ -83,6 +83,7 @@ def fisher_information(
     rows: int | None = None,
     by_row: bool = False,
     seed: int = 0,
+    progress: Progress | None = None,
 ) -> FisherInformation | FisherInformations:
     r"""The Fisher information of parameters or variables in the density of ``over`` given ``given``.
 
@@ -112,6 +113,7 @@ def fisher_information(
         rows: How many rows alike there are, where ``given`` holds one row or none.
         by_row: Whether to keep the information of each row; all but what is simulated.
         seed: For ``draws``.
+        progress: Told the share done and what is being done.
 
     Returns:
         The information; for a schedule all of them, ``matrix`` being ``[betas, parameters, parameters]``.
@@ -138,27 +140,21 @@ def fisher_information(
         raise ArgumentError(f"kind must be one of {list(get_args(Kind))}; got {kind!r}.")
     if kind in ("observed", "opg") and not data:
         raise ArgumentError(f"the {kind} information needs data={{...}} with the values of over.")
-    sides = _sides(over, given, data)
+    held, seen = in_one_precision(energy, values_by_name("given", given), values_by_name("data", data))
+    sides, drawing = (as_names(over), held), Drawing(draws, check_seed(seed), progress)
     _refuse_idle(kind, data, draws, rows)
+    check_progress(progress)
     if by_row and (rows is not None or (kind == "expected" and draws is not None)):
         raise ArgumentError("by_row serves rows that are given and not simulated: leave rows and draws out.")
     betas = single_or_schedule(beta)
-    found = []
-    for each in at_each(betas):
+    found, count = [], len(at_each(betas))
+    for number, each in enumerate(at_each(betas)):
         question = replace(ask(energy, wrt, sides, each), rows=rows, by_row=by_row)
         with torch.enable_grad():
-            parts = _parts(question, kind, data, draws, seed)
+            parts = _parts(question, kind, seen, drawing.at(number, count))
         found.append(_information(question, kind, parts, by_row=by_row))
+        drawing.tell((number + 1) / count, f"information at beta {each:.4g}")
     return FisherInformations(beta=betas, each=tuple(found)) if isinstance(betas, Tensor) else found[0]
-
-
-def _sides(over: object, given: object, data: object) -> tuple[tuple[str, ...], dict[str, object]]:
-    for name, value in (("given", given), ("data", data)):
-        if value is not None and not isinstance(value, Mapping):
-            raise ArgumentError(
-                f"{name} must hold values by name, as {{'x': rows}}; got {type(value).__name__}."
-            )
-    return as_names(over), dict(given or {})  # type: ignore[arg-type, call-overload]
 
 
 def _refuse_idle(kind: str, data: object, draws: object, rows: object) -> None:
@@ -174,14 +170,14 @@ def _refuse_idle(kind: str, data: object, draws: object, rows: object) -> None:
             check_count(name, count)
 
 
-def _parts(
-    question: Question, kind: str, data: Mapping[str, object] | None, draws: int | None, seed: int
-) -> Parts:
+def _parts(question: Question, kind: str, data: Mapping[str, object], drawing: Drawing) -> Parts:
     if kind == "ggn":
         return gauss_newton_information(question, data)
     if kind != "expected":
-        return information_at_data(question, kind, data or {}, draws, seed)
-    return expected_information(question) if draws is None else simulated_information(question, draws, seed)
+        return information_at_data(question, kind, data, drawing)
+    return (
+        expected_information(question) if drawing.draws is None else simulated_information(question, drawing)
+    )
 
 
 def ask(
@@ -247,6 +243,8 @@ def _variables(
 def _information(question: Question, kind: str, parts: Parts, *, by_row: bool) -> FisherInformation:
     matrix, complete = parts.rows.sum(0), None if parts.complete is None else parts.complete.sum(0)
     values, vectors, rank = spectrum(matrix, RELATIVE)
+    if parts.noisy and parts.standard_error is not None:
+        rank = _rank_beyond_noise(values, vectors, parts.standard_error)
     names = question.labels
     directions = tuple(
         Direction(eigenvalue=float(values[i]), weights=dict(zip(names, vectors[:, i].tolist(), strict=True)))
@@ -254,7 +252,13 @@ def _information(question: Question, kind: str, parts: Parts, *, by_row: bool) -
     )
     return FisherInformation(
         matrix=matrix, names=names, kind=kind, eigenvalues=values, rank=rank, unidentified=directions,
-        cramer_rao=inverse_or_none(matrix, RELATIVE), complete=complete,
+        cramer_rao=inverse_or_none(matrix, RELATIVE) if rank == len(matrix) else None, complete=complete,
         missing=None if complete is None else complete - matrix, standard_error=parts.standard_error,
         by_row=parts.rows if by_row else None, scores=parts.scores,
     )  # fmt: skip
+
+
+def _rank_beyond_noise(values: Tensor, vectors: Tensor, error: Tensor) -> int:
+    """How many eigenvalues exceed twice what the entries' errors may put into them, all in step."""
+    sizes = vectors.abs()
+    return int((values > 2 * torch.einsum("ik,ij,jk->k", sizes, error, sizes)).sum())

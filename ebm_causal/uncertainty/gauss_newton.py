@@ -1,6 +1,7 @@
 """The generalized Gauss-Newton matrix of the parameters of decoders."""
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -27,7 +28,6 @@ def gauss_newton_information(question: Question, data: Mapping[str, object] | No
         raise ArgumentError("the Gauss-Newton matrix is that of parameters of mechanisms.")
     if question.latents and not data:
         raise ArgumentError("the Gauss-Newton matrix of an energy with latents needs data={...}.")
-    mechanisms = [m for name, m in mechanisms_of(question.energy).items() if name in question.over]
     values: dict[str, Tensor] = {}
     if data:
         values = rows_at(question, data)
@@ -41,35 +41,81 @@ def gauss_newton_information(question: Question, data: Mapping[str, object] | No
         lattice = inner.quadrature(step=1 / 3, drop=32.0)
         values, weights = {**inner.given, **inner.split(lattice.points)}, lattice.weights()
     total, reached = torch.zeros(()), torch.zeros(len(question.parameters), dtype=torch.bool)
-    for mechanism in mechanisms:
+    for mechanism in _mechanisms_of(question, values):
         part, touched = _curved(question, mechanism, values, weights)
         total, reached = total + part, reached | touched
     _refuse_unreached(question, reached)
     return Parts(total)
 
 
-def predicted(
-    question: Question, data: Mapping[str, object] | None
-) -> tuple[Mechanism, dict[str, Tensor], Tensor]:
-    """The one mechanism in question, the values around it, and beta times its cost's curvatures.
+class Predicted(NamedTuple):
+    """What mechanisms without latents predict.
+
+    Attributes:
+        mechanisms: In the order of their predictions.
+        values: Around them.
+        curvature: Beta times that of their costs in the joined predictions, ``[rows, m, m]``.
+    """
+
+    mechanisms: tuple[Mechanism, ...]
+    values: Values
+    curvature: Tensor
+
+    def predictions(self) -> Tensor:
+        """All side by side, ``[rows, m]``."""
+        return torch.cat([mechanism.predict(self.values) for mechanism in self.mechanisms], -1)
+
+
+def predicted(question: Question, data: Mapping[str, object] | None) -> Predicted:
+    """The mechanisms in question, the values around them, and their costs' curvatures.
 
     Raises:
-        ArgumentError: If there are several, or latents, or data are needed.
-        EnergyError: If its prediction does not use a parameter.
+        ArgumentError: If there are none, or latents, or data are needed.
+        EnergyError: If no prediction uses a parameter.
     """
-    mechanisms = [m for name, m in mechanisms_of(question.energy).items() if name in question.over]
-    if question.latents or question.global_normalizer or len(mechanisms) != 1:
+    if question.latents or question.global_normalizer:
         raise ArgumentError(
-            "a Gauss-Newton operator serves one mechanism without latents; take 'expected' with draws."
+            "a Gauss-Newton operator serves mechanisms without latents; take 'expected' with draws."
         )
-    (mechanism,) = mechanisms
     open_ones = tuple(name for name in question.over if not data)
     held = restrict(question.energy, open_ones, {**question.given, **(data or {})}, question.beta)
     values = {name: value.expand(held.rows, *value.shape[1:]) for name, value in held.given.items()}
+    mechanisms = _mechanisms_of(question, values)
     with torch.enable_grad():
-        prediction = mechanism.predict(values)
-        _refuse_unreached(question, _reached(question, prediction))
-    return mechanism, values, question.beta * _curvature(mechanism, prediction, values, question.beta)
+        predictions = [mechanism.predict(values) for mechanism in mechanisms]
+        _refuse_unreached(question, _reached(question, torch.cat(predictions, -1)))
+    bends = [
+        _curvature(mechanism, prediction, values, question.beta)
+        for mechanism, prediction in zip(mechanisms, predictions, strict=True)
+    ]
+    return Predicted(tuple(mechanisms), values, question.beta * _block_diagonal(bends))
+
+
+def _mechanisms_of(question: Question, values: Values) -> list[Mechanism]:
+    """The mechanisms of what is asked about, all their parents known."""
+    mechanisms = [m for name, m in mechanisms_of(question.energy).items() if name in question.over]
+    if not mechanisms:
+        raise ArgumentError(
+            f"{list(question.over)} have no mechanism: the Gauss-Newton matrix is that of decoders."
+        )
+    for mechanism in mechanisms:
+        unknown = [name for name in mechanism.parents if name not in values]
+        if unknown:
+            raise ArgumentError(
+                f"the prediction of {mechanism.child!r} needs values of {unknown[0]!r}: give data={{...}}."
+            )
+    return mechanisms
+
+
+def _block_diagonal(blocks: Sequence[Tensor]) -> Tensor:
+    """Blocks ``[rows, m, m]`` along one diagonal."""
+    sizes = [block.shape[-1] for block in blocks]
+    whole = blocks[0].new_zeros(*blocks[0].shape[:-2], sum(sizes), sum(sizes))
+    start = 0
+    for block, size in zip(blocks, sizes, strict=True):
+        whole[..., start : start + size, start : start + size] = block
+        start += size
+    return whole
 
 
 def _reached(question: Question, prediction: Tensor) -> Tensor:

@@ -1,31 +1,24 @@
-"""Expected information: exact on a lattice of outcomes, or by data that are simulated from the model."""
+"""Which information is asked for, and the expected one, exact on a lattice of outcomes."""
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-import pyro
 import torch
 from torch import Tensor
 
 from ebm_causal.calculus import parameter_jacobian
 from ebm_causal.energies import Energy
-from ebm_causal.errors import ArgumentError, ConvergenceError, EnergyError
-from ebm_causal.gibbs import GibbsDensity, Restriction, pyro_model, restrict
-from ebm_causal.inference import (
-    MarginalLikelihood,
-    ParameterVector,
-    draw_rows,
-    likelihood_of_given,
-    log_likelihood_of_given,
-)
+from ebm_causal.errors import ArgumentError, EnergyError
+from ebm_causal.gibbs import GibbsDensity, Restriction, restrict, values_of
+from ebm_causal.inference import ParameterVector
 from ebm_causal.sampling import Lattice, adapt_lattice
 from ebm_causal.shapes import common_rows
 from ebm_causal.uncertainty.scores import unused_parameters
+from ebm_causal.uncertainty.settings import Progress
 
 FINE, WHOLE = 0.6, 32.0  # step and drop of lattices that are differentiated twice
-TOGETHER = 20_000  # rows that are simulated at once
 
 
 class Parts(NamedTuple):
@@ -36,12 +29,40 @@ class Parts(NamedTuple):
         complete: The same had the latents been seen.
         standard_error: Of the sum.
         scores: At the data, ``[rows, p]``.
+        noisy: Whether the standard error is in every direction, also in one that nothing tells about.
     """
 
     rows: Tensor
     complete: Tensor | None = None
     standard_error: Tensor | None = None
     scores: Tensor | None = None
+    noisy: bool = False
+
+
+class Drawing(NamedTuple):
+    """How much is drawn, and who is told.
+
+    Attributes:
+        draws: How many; None where all is exact.
+        seed: Of them.
+        progress: Told the share done and what is being done.
+    """
+
+    draws: int | None
+    seed: int
+    progress: Progress | None = None
+
+    def at(self, number: int, count: int) -> "Drawing":
+        """The same as one of several stages, each of which tells its part of the whole."""
+        whole = self.progress
+        if whole is None or count == 1:
+            return self
+        return self._replace(progress=lambda share, what: whole((number + share) / count, what))
+
+    def tell(self, share: float, what: str) -> None:
+        """Tell whoever wants to know."""
+        if self.progress is not None:
+            self.progress(share, what)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +102,29 @@ class Question:
             return tuple(label for name in self.variables for label in self._coordinates(name))
         return (*self.parameters.labels, *(("beta",) if self.warm else ()))
 
+    def refuse_wide(self, instead: str) -> None:
+        """Refuse latents that no lattice integrates out.
+
+        Raises:
+            EnergyError: With what to do instead.
+        """
+        if self.wide:
+            raise EnergyError(
+                f"the latents {list(self.latents)} have {self.latent_dim} real dimensions, and a lattice serves one or "
+                f"two: {instead}."
+            )
+
+    @property
+    def wide(self) -> bool:
+        """Whether the latents have more real dimensions than a lattice serves."""
+        finite = all(values_of(self.energy.variables[name]) is not None for name in self.latents)
+        return not finite and self.latent_dim > 2
+
+    @property
+    def latent_dim(self) -> int:
+        """The dimensions of the latents together."""
+        return sum(math.prod(self.energy.variables[name].shape or (1,)) for name in self.latents)
+
     def _coordinates(self, name: str) -> list[str]:
         size = math.prod(self.energy.variables[name].shape or (1,))
         return [name] if size == 1 else [f"{name}[{i}]" for i in range(size)]
@@ -116,62 +160,6 @@ def expected_information(question: Question) -> Parts:
         points, rows, *information.shape[1:]
     )
     return Parts(information, information + times * lost.sum(0))
-
-
-def simulated_information(question: Question, draws: int, seed: int) -> Parts:
-    """By data drawn from the model itself: the mean over data sets of the sum over rows of score times score."""
-    if question.global_normalizer or question.warm or question.variables:
-        raise ArgumentError("draws serve energies of mechanisms and their parameters; leave draws out.")
-    names = (*question.over, *question.latents)
-    rows = repeated(
-        restrict(question.energy, names, question.given, question.beta),
-        1 if question.rows is None else question.rows,
-    )
-    if rows.rows * draws < 2:
-        raise ArgumentError("one draw of one row has no standard error: take more draws.")
-    size = len(question.parameters)
-    total, squares, each = torch.zeros(size, size), torch.zeros(size, size), max(1, TOGETHER // rows.rows)
-    for start in range(0, draws, each):
-        values = simulated(question, rows, min(each, draws - start), seed + start)
-        joint = MarginalLikelihood(question.energy, values, question.latents, question.beta).log_likelihood()
-        given = {name: values[name] for name in question.given}
-        known = log_likelihood_of_given(question.energy, given, question.beta).expand(joint.shape)
-        scores = parameter_jacobian(joint - known, question.parameters.tensors)
-        total, squares = total + scores.mT @ scores, squares + (scores**2).mT @ scores**2
-    count = rows.rows * draws
-    variance = (squares / count - (total / count) ** 2) * count / max(count - 1, 1)
-    error = (variance * rows.rows / draws).sqrt()
-    return Parts(total[None] / draws, standard_error=error)
-
-
-def simulated(question: Question, rows: Restriction, copies: int, seed: int) -> dict[str, Tensor]:
-    """Several data sets, one after the other."""
-    given = {
-        name: value.expand(rows.rows, *value.shape[1:]).repeat(copies, *[1] * (value.ndim - 1))
-        for name, value in rows.given.items()
-    }
-    model = pyro_model(question.energy, beta=question.beta, rows=rows.rows * copies)
-    with torch.no_grad(), torch.random.fork_rng(devices=[]), pyro.get_param_store().scope():
-        torch.manual_seed(seed)
-        drawn = model(**given, **_causes_of_given(question, rows, copies))
-    return {**given, **{name: drawn[name] for name in question.over}}
-
-
-def _causes_of_given(question: Question, rows: Restriction, copies: int) -> dict[str, Tensor]:
-    """Draws of what the given variables tell about, from its density given them."""
-    part = likelihood_of_given(
-        question.energy, {name: rows.given[name] for name in question.given}, question.beta
-    )
-    if part is None or not part.latents:
-        return {}
-    generator = torch.Generator().manual_seed(int(torch.randint(2**62, ())))
-    points, failed = draw_rows(part.whole, copies * rows.rows // part.rows, generator)
-    if failed:
-        raise ConvergenceError(
-            f"the causes of {list(question.given)} cannot be drawn in rows {list(failed[:5])}: their density there "
-            "did not pass the lattice's self-check."
-        )
-    return {name: value.flatten(0, 1) for name, value in part.whole.split(points).items()}
 
 
 def repeated(restriction: Restriction, rows: int) -> Restriction:

@@ -12,6 +12,8 @@ from ebm_causal.errors import ArgumentError, ConvergenceError
 from ebm_causal.shapes import as_names, as_tensor, check_beta
 from ebm_causal.uncertainty.fisher import ask
 from ebm_causal.uncertainty.gauss_newton import predicted
+from ebm_causal.uncertainty.settings import check_damping
+from ebm_causal.uncertainty.values import in_one_precision, values_by_name
 
 RESIDUAL = 1e-6  # of the right-hand side: what a solution may leave
 
@@ -60,8 +62,7 @@ class KroneckerOperator:
         from curvlinops import KFACInverseLinearOperator
 
         r = self._vector("right", right)
-        if not damping >= 0:
-            raise ArgumentError(f"damping must not be negative; got {damping}.")
+        check_damping(damping)
         inverse = KFACInverseLinearOperator(
             self.factors, damping=damping / self.scale, use_exact_damping=True
         )
@@ -131,10 +132,15 @@ def kronecker_operator(
         raise ArgumentError(
             'Kronecker factors need curvlinops: pip install "ebm-causal[kronecker]", or take fisher_operator.'
         ) from error
-    question = ask(energy, wrt, (as_names(over), dict(given or {})), check_beta(beta))
+    (held,) = in_one_precision(energy, values_by_name("given", given))
+    question = ask(energy, wrt, (as_names(over), held), check_beta(beta))
     if question.warm or question.variables:
         raise ArgumentError("Kronecker factors are those of parameters of linear layers.")
-    mechanism, values, bend = predicted(question, None)
+    if question.latents or question.global_normalizer or len(question.over) != 1:
+        raise ArgumentError(
+            "a Kronecker operator serves one mechanism without latents; take fisher_operator, or 'expected' with draws."
+        )
+    (mechanism,), values, bend = predicted(question, None)
     tensors = question.parameters.tensors
     _refuse_others(mechanism, question.parameters.names, tensors)
     if not torch.allclose(bend, bend[..., :1, :1] * torch.eye(bend.shape[-1]).to(bend)) or not torch.allclose(

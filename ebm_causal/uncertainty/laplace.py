@@ -1,12 +1,9 @@
 r"""Laplace's approximation around a fit: a normal posterior of parameters, of latents row by row, or of both."""
 
-import copy
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple, get_args
 
-import pandas as pd
 import torch
 from torch import Tensor
 
@@ -14,139 +11,21 @@ from ebm_causal.calculus import parameter_jacobian
 from ebm_causal.energies import named_parameters, normalized
 from ebm_causal.errors import ArgumentError, ConvergenceError
 from ebm_causal.gibbs import minimize, restrict
-from ebm_causal.inference import ParameterVector
 from ebm_causal.learning import Fit
+from ebm_causal.shapes import check_choice
 from ebm_causal.threads import one_thread
+from ebm_causal.uncertainty.approximations import LaplaceApproximation, fitted_parameters
+from ebm_causal.uncertainty.settings import Progress, check_damping, check_progress
+from ebm_causal.uncertainty.values import check_fit
 
 Over = Literal["parameters", "latents", "both"]
 FLAT = 1e-7  # of the largest eigenvalue: below it a direction is not identified, as for fits
 
 
-@dataclass(frozen=True, kw_only=True)
-class LaplaceApproximation:
-    """A normal approximation around a fit.
-
-    Attributes:
-        over: ``parameters``, ``latents`` or ``both``.
-        names: Of the parameters; empty for ``latents``.
-        mean: Of the parameters, ``[parameters]``.
-        covariance: Of the parameters; None for ``latents``.
-        latents: The modes, ``[rows, dim]`` by name; empty for ``parameters``.
-        latent_covariance: Of each row's latents joined, ``[rows, k, k]``: at the fitted parameters for ``latents``,
-            with the parameters' uncertainty for ``both``.
-        cross_covariance: Of each row's latents with the parameters, ``[rows, k, parameters]``, for ``both``.
-        log_evidence: The log of the data's density with parameters and latents integrated out; None where a parameter
-            has no prior.
-        damping: What was added to the curvatures.
-        fit: What it is around.
-    """
-
-    over: str
-    names: tuple[str, ...]
-    mean: Tensor
-    covariance: Tensor | None
-    latents: Mapping[str, Tensor]
-    latent_covariance: Tensor | None
-    cross_covariance: Tensor | None
-    log_evidence: float | None
-    damping: float
-    fit: Fit
-
-    def summary(self) -> pd.DataFrame:
-        """Mean and standard deviation of every parameter, and of every latent as ``name[row, coordinate]``."""
-        labels, means, spread = list(self.names), self.mean.tolist(), []
-        if self.covariance is not None:
-            spread = self.covariance.diagonal().sqrt().tolist()
-        if self.latent_covariance is not None:
-            deviations = self.latent_covariance.diagonal(dim1=-2, dim2=-1).sqrt()
-            sizes = [value.flatten(1).shape[-1] for value in self.latents.values()]
-            for (name, value), sd in zip(self.latents.items(), deviations.split(sizes, -1), strict=True):
-                rows, dim = sd.shape
-                labels += [f"{name}[{i}, {j}]" for i in range(rows) for j in range(dim)]
-                means += value.flatten().tolist()
-                spread += sd.flatten().tolist()
-        return pd.DataFrame({"mean": means, "sd": spread}, index=labels)
-
-    def sample(self, draws: int = 1000, seed: int = 0) -> dict[str, Tensor]:
-        """Joint draws: ``parameters`` as ``[draws, parameters]``, latents by name as ``[draws, rows, dim]``."""
-        generator = torch.Generator().manual_seed(seed)
-        found: dict[str, Tensor] = {}
-        shift: Tensor | float = 0.0
-        if self.covariance is not None:
-            noise = torch.randn(draws, len(self.mean), generator=generator, dtype=self.mean.dtype)
-            apart = noise @ _root(self.covariance).mT
-            found["parameters"] = self.mean + apart
-            if self.cross_covariance is not None:
-                slopes = self.cross_covariance @ torch.linalg.inv(self.covariance)
-                shift = torch.einsum("rkp,sp->srk", slopes, apart)
-        if self.latent_covariance is None:
-            return found
-        alone = self.latent_covariance
-        if self.cross_covariance is not None and self.covariance is not None:
-            alone = alone - self.cross_covariance @ torch.linalg.solve(
-                self.covariance, self.cross_covariance.mT
-            )
-        noise = torch.randn(draws, *alone.shape[:2], generator=generator, dtype=alone.dtype)
-        moved = torch.einsum("rij,srj->sri", _root(alone), noise) + shift
-        sizes = [value.flatten(1).shape[-1] for value in self.latents.values()]
-        for (name, value), part in zip(self.latents.items(), moved.split(sizes, -1), strict=True):
-            found[name] = value + part.reshape(draws, *value.shape)
-        return found
-
-    def predict(
-        self,
-        query: str = "y",
-        *,
-        given: Mapping[str, object],
-        draws: int = 1000,
-        parameter_draws: int = 50,
-        seed: int = 0,
-    ) -> Tensor:
-        """Draws ``[draws, rows, dim]`` of the posterior predictive: new latents, and parameters from the approximation.
-
-        Args:
-            query: What to predict.
-            given: Everything else that is not latent.
-            draws: How many for each row, a multiple of ``parameter_draws`` at least.
-            parameter_draws: How many parameters are drawn.
-            seed: Of all draws.
-
-        Raises:
-            ArgumentError: If a count is not positive.
-        """
-        if self.covariance is None:
-            return self.fit.predict(query, given=given, draws=draws, seed=seed)
-        if not 0 < parameter_draws <= draws:
-            raise ArgumentError(f"parameter_draws must be from 1 to draws={draws}; got {parameter_draws}.")
-        energy = copy.deepcopy(self.fit.energy)
-        vector, at = _vector(self.fit, energy), replace(self.fit, energy=energy)
-        each, parts = -(-draws // parameter_draws), []
-        for number, flat in enumerate(self.sample(parameter_draws, seed)["parameters"]):
-            vector.set(vector.with_positive_scales(flat))
-            parts.append(at.predict(query, given=given, draws=each, seed=seed + number))
-        return torch.cat(parts)[:draws]
-
-    def __repr__(self) -> str:
-        told = "" if self.log_evidence is None else f", log evidence {self.log_evidence:.6g}"
-        rows = next((len(value) for value in self.latents.values()), 0)
-        return (
-            f"LaplaceApproximation(over={self.over!r}, {len(self.names)} parameters, latents of {rows} rows{told}, "
-            f"damping={self.damping:g})"
-        )
-
-    def plot(self, ax: Any = None) -> Any:
-        """Each with an interval of two standard deviations; the first twenty."""
-        from ebm_causal.figures import forest_picture
-
-        rows = [
-            (str(name), row["mean"], row["mean"] - 2 * row["sd"], row["mean"] + 2 * row["sd"], "model")
-            for name, row in self.summary().head(20).iterrows()
-        ]
-        return forest_picture(rows, ax)
-
-
 @one_thread()
-def laplace_approximation(fit: Fit, over: Over = "both", *, damping: float = 0.0) -> LaplaceApproximation:
+def laplace_approximation(
+    fit: Fit, over: Over = "both", *, damping: float = 0.0, progress: Progress | None = None
+) -> LaplaceApproximation:
     r"""Approximate the posterior around a fit by a normal one.
 
     .. math::
@@ -163,6 +42,7 @@ def laplace_approximation(fit: Fit, over: Over = "both", *, damping: float = 0.0
         fit: A fit that computed a curvature (``map`` or collapsed ``svi``), with priors for the evidence.
         over: ``parameters``, ``latents`` (at the fitted parameters) or ``both``.
         damping: Added to the curvatures' diagonals. Zero refuses what is singular or indefinite.
+        progress: Told the share done and what is being done, where minimizing takes long.
 
     Returns:
         The approximation: ``summary``, ``sample``, ``predict``.
@@ -183,18 +63,16 @@ def laplace_approximation(fit: Fit, over: Over = "both", *, damping: float = 0.0
         MacKay (1992), A practical Bayesian framework for backpropagation networks; Daxberger et al. (2021), Laplace
         redux.
     """
-    if over not in get_args(Over):
-        raise ArgumentError(f"over must be one of {list(get_args(Over))}; got {over!r}.")
-    if damping < 0:
-        raise ArgumentError(f"damping must not be negative; got {damping}.")
-    if not fit.diagnostics.converged:
-        raise ConvergenceError(
-            f"the fit has not converged ({fit.diagnostics.text}): fit again with more steps."
-        )
+    check_choice("over", over, get_args(Over))
+    check_progress(progress)
+    damping = check_damping(damping)
+    check_fit(fit)
     curvature = _curvature(fit, damping) if over != "latents" else None
     covariance = None if curvature is None else torch.cholesky_inverse(torch.linalg.cholesky(curvature))
     blocks = (
-        _blocks(fit, damping, with_slopes=over == "both") if over != "parameters" and fit.latents else None
+        _blocks(fit, damping, progress, with_slopes=over == "both")
+        if over != "parameters" and fit.latents
+        else None
     )
     latent_covariance = None if blocks is None else blocks.covariance
     cross = None
@@ -229,10 +107,10 @@ def _curvature(fit: Fit, damping: float) -> Tensor:
     return _positive(fit.curvature, damping, "the curvature of the parameters' log posterior")
 
 
-def _blocks(fit: Fit, damping: float, *, with_slopes: bool) -> _Blocks:
+def _blocks(fit: Fit, damping: float, progress: Progress | None, *, with_slopes: bool) -> _Blocks:
     energy = normalized(fit.beta * fit.energy)
     held = {name: value for name, value in fit.data.items() if name in energy.variables}
-    found = minimize(energy, fit.latents, held)
+    found = minimize(energy, fit.latents, held, progress=progress)
     bad = (~found.converged).nonzero().flatten().tolist()
     if bad:
         raise ConvergenceError(
@@ -244,7 +122,9 @@ def _blocks(fit: Fit, damping: float, *, with_slopes: bool) -> _Blocks:
         z = joined.detach().to(next(iter(fit.energy.parameters()), restriction.like)).requires_grad_()
         (gradient,) = torch.autograd.grad(restriction.at(z[None]).sum(), z, create_graph=True)
         columns = [torch.autograd.grad(g.sum(), z, retain_graph=True)[0] for g in gradient.unbind(-1)]
-        mixed = parameter_jacobian(gradient, _vector(fit, fit.energy).tensors) if with_slopes else None
+        mixed = (
+            parameter_jacobian(gradient, fitted_parameters(fit, fit.energy).tensors) if with_slopes else None
+        )
     hessian = torch.stack(columns, -2).detach().to(torch.float64)
     hessian = _positive(0.5 * (hessian + hessian.mT), damping, f"the curvature over {list(fit.latents)}")
     factor = torch.linalg.cholesky(hessian)
@@ -280,19 +160,3 @@ def _log_evidence(fit: Fit, curvature: Tensor) -> float | None:
         return None
     volume = len(curvature) * math.log(2 * math.pi) - float(torch.linalg.slogdet(curvature).logabsdet)
     return fit.diagnostics.history[-1] + 0.5 * volume
-
-
-def _vector(fit: Fit, energy: Any) -> ParameterVector:
-    """The fitted parameters of an energy, in the order of the fit's labels."""
-    everything = named_parameters(energy)
-    left = [
-        name
-        for name in everything
-        if not any(label == name or label.startswith(f"{name}[") for label in fit.labels)
-    ]
-    return ParameterVector(energy, left)
-
-
-def _root(matrix: Tensor) -> Tensor:
-    values, vectors = torch.linalg.eigh(matrix)
-    return vectors * values.clamp_min(0.0).sqrt()[..., None, :]

@@ -11,6 +11,7 @@ from torch import Tensor
 from ebm_causal.calculus import inverse_or_none
 from ebm_causal.errors import ArgumentError
 from ebm_causal.shapes import as_tensor
+from ebm_causal.uncertainty.settings import check_damping
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,12 +36,13 @@ class FisherInformation:
         names: One per coordinate.
         kind: ``expected``, ``observed``, ``opg`` or ``ggn``.
         eigenvalues: In rising order.
-        rank: How many eigenvalues exceed 1e-9 of the largest.
+        rank: How many eigenvalues exceed 1e-9 of the largest; where latents were drawn, twice their standard error.
         unidentified: The directions of the others, unclipped.
         cramer_rao: The inverse, a bound on the covariance of unbiased estimators; None where singular.
         complete: The information had the latents been seen; None where not computed.
         missing: What is lost by not seeing them: complete minus the information.
-        standard_error: Of the matrix's entries, where it was simulated; None where exact.
+        standard_error: Of the matrix's entries, where it was simulated, or where lattices of latents ever finer did not
+            agree (how far the last moved it); None where exact.
         by_row: The information of each row, ``[rows, p, p]``, where it was asked for.
         scores: The score of each row at its data, ``[rows, p]``, for ``observed`` and ``opg``.
     """
@@ -101,8 +103,9 @@ class FisherInformation:
         g = as_tensor("gradient", gradient, self.matrix).to(self.matrix)
         if g.shape != (len(self.names),):
             raise ArgumentError(f"the gradient must be [{len(self.names)}]; got {list(g.shape)}.")
-        if damping < 0:
-            raise ArgumentError(f"damping must not be negative; got {damping}.")
+        if not bool(g.isfinite().all()):
+            raise ArgumentError("the gradient holds NaN or infinity.")
+        check_damping(damping)
         inverse = inverse_or_none(self.matrix + damping * torch.eye(len(g)).to(g))
         if inverse is None:
             raise ArgumentError(

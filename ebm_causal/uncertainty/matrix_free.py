@@ -6,15 +6,17 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from ebm_causal.energies import Energy, Mechanism
+from ebm_causal.energies import Energy
 from ebm_causal.errors import ArgumentError
 from ebm_causal.gibbs import GibbsDensity, restrict
 from ebm_causal.inference import MarginalLikelihood, log_likelihood_of_given
-from ebm_causal.shapes import as_names, check_beta
+from ebm_causal.shapes import as_names, check_beta, check_count, check_seed
 from ebm_causal.uncertainty.fisher import ask
-from ebm_causal.uncertainty.gauss_newton import predicted
-from ebm_causal.uncertainty.informations import Question, repeated, simulated
+from ebm_causal.uncertainty.gauss_newton import Predicted, predicted
+from ebm_causal.uncertainty.informations import Question, repeated
 from ebm_causal.uncertainty.operators import FisherOperator
+from ebm_causal.uncertainty.simulations import simulated
+from ebm_causal.uncertainty.values import in_one_precision, values_by_name
 
 SINGULAR = 1e-6  # of the largest eigenvalue: what rounding may take below zero
 
@@ -39,8 +41,8 @@ def fisher_operator(
 
     ``expected`` takes draws from the model, some for each row, centered within it: memory is of the order of the
     parameters and the draws. Locally normalized mechanisms have scores of mean zero, and are not centered (and S takes
-    the place of S - 1). ``ggn`` goes through the decoder's Jacobian and the cost's curvature, without draws: the
-    expected information itself where the cost is a squared error or a canonical one.
+    the place of S - 1). ``ggn`` goes through the decoders' Jacobians and the costs' curvature, without draws: the
+    expected information itself where the costs are squared errors or canonical ones.
 
     Args:
         energy: The energy at the parameters in question.
@@ -74,16 +76,17 @@ def fisher_operator(
     """
     if kind not in ("expected", "ggn"):
         raise ArgumentError(f"kind must be 'expected' or 'ggn'; got {kind!r}.")
-    question = ask(energy, wrt, (as_names(over), dict(given or {})), check_beta(beta))
+    held, seen = in_one_precision(energy, values_by_name("given", given), values_by_name("data", data))
+    question = ask(energy, wrt, (as_names(over), held), check_beta(beta))
     if question.warm or question.variables:
         raise ArgumentError(
             "an operator is about parameters; ask fisher_information about beta and variables."
         )
     if kind == "ggn":
-        return _by_predictions(question, data, cached)
-    if draws < 2:
-        raise ArgumentError(f"draws must be at least 2; got {draws}.")
-    return _by_draws(question, draws, seed, cached)
+        return _by_predictions(question, seen, cached)
+    if seen:
+        raise ArgumentError("the expected information is over the model and takes no data; ask for 'ggn'.")
+    return _by_draws(question, check_count("draws", draws, least=2), check_seed(seed), cached)
 
 
 def _by_draws(question: Question, draws: int, seed: int, cached: bool) -> FisherOperator:
@@ -102,6 +105,7 @@ def _by_draws(question: Question, draws: int, seed: int, cached: bool) -> Fisher
         return FisherOperator(
             energies, question.parameters.tensors, centered, names=question.labels, cached=cached
         )
+    question.refuse_wide("take fisher_information, which draws them")
     rows = repeated(
         restrict(question.energy, (*question.over, *question.latents), question.given, question.beta), 1
     )
@@ -125,11 +129,8 @@ def _by_draws(question: Question, draws: int, seed: int, cached: bool) -> Fisher
 
 
 def _by_predictions(question: Question, data: Mapping[str, object] | None, cached: bool) -> FisherOperator:
-    mechanism, values, bend = predicted(question, data)
-    factor = _root(bend, mechanism)
-
-    def predictions() -> Tensor:
-        return mechanism.predict(values)
+    found = predicted(question, data)
+    bend, factor = found.curvature, _root(found)
 
     def metric(pushed: Tensor) -> Tensor:
         return (bend @ pushed[..., None]).squeeze(-1)
@@ -138,24 +139,26 @@ def _by_predictions(question: Question, data: Mapping[str, object] | None, cache
         return list(factor.expand(*value.shape, value.shape[-1]).unbind(-1))
 
     return FisherOperator(
-        predictions, question.parameters.tensors, metric, roots=roots, names=question.labels,
+        found.predictions, question.parameters.tensors, metric, roots=roots, names=question.labels,
         modules=question.energy, cached=cached,
     )  # fmt: skip
 
 
-def _root(bend: Tensor, mechanism: Mechanism) -> Tensor:
-    """Roots of a cost's curvatures, which may be singular, as that of softmax.
+def _root(found: Predicted) -> Tensor:
+    """Roots of the costs' curvatures, which may be singular, as that of softmax.
 
     Raises:
-        ArgumentError: If the cost bends downward.
+        ArgumentError: If a cost bends downward.
     """
+    bend = found.curvature
     factor, failed = torch.linalg.cholesky_ex(bend)
     if not bool((failed > 0).any()):
         return factor
     values, vectors = torch.linalg.eigh(bend)
     if bool((values[..., 0] < -SINGULAR * values.abs().amax(-1)).any()):
+        children = " or ".join(repr(mechanism.child) for mechanism in found.mechanisms)
         raise ArgumentError(
-            f"the cost of {mechanism.child!r} bends downward at the data (curvature {float(values.min()):.3g}): its "
+            f"the cost of {children} bends downward at the data (curvature {float(values.min()):.3g}): its "
             "Gauss-Newton matrix is no information. Take kind='expected' with draws."
         )
     return vectors * values.clamp_min(0.0).sqrt()[..., None, :]  # what rounding took below zero

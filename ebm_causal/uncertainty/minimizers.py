@@ -17,17 +17,11 @@ from ebm_causal.calculus import (
 from ebm_causal.energies import Energy
 from ebm_causal.errors import ConvergenceError
 from ebm_causal.shapes import check_beta
-from ebm_causal.uncertainty.posing import Problem, posed
+from ebm_causal.uncertainty.posing import Problem, Search, posed
 from ebm_causal.uncertainty.propagated import Propagation
-from ebm_causal.uncertainty.propagation import (
-    Method,
-    Settings,
-    Shares,
-    compared,
-    from_slopes,
-    propagate,
-)
-from ebm_causal.uncertainty.uncertain import Uncertain, uncertain
+from ebm_causal.uncertainty.propagation import compared, from_slopes, propagate
+from ebm_causal.uncertainty.settings import Method, Progress, Settings, Shares
+from ebm_causal.uncertainty.uncertain import Uncertain
 
 SINGULAR = 1e-10  # of a Hessian whose diagonal is one
 NEAR = 1e-6  # relative, of a bound
@@ -49,6 +43,7 @@ def propagate_through_minimum(
     draws: int = 10_000,
     seed: int = 0,
     cross_check: bool = False,
+    progress: Progress | None = None,
 ) -> Propagation:
     r"""Propagate uncertain inputs through the minimum of an energy.
 
@@ -64,7 +59,7 @@ def propagate_through_minimum(
         energy: The energy, taken as the raw sum of its factors.
         over: What is minimized over; the result is ordered as it.
         given_means: The means of the uncertain inputs, ``[rows, dim]`` or one row each.
-        covariance: Of these, in their order, ``[n, n]`` or ``[rows, n, n]``.
+        covariance: Of these, in their order, ``[n, n]`` or ``[rows, n, n]``; a frame that names them is put into it.
         method: As for ``propagate_variance``.
         shares: ``covariance`` or ``shapley``.
         given: Values without uncertainty.
@@ -74,6 +69,7 @@ def propagate_through_minimum(
         draws: For ``monte_carlo`` and the cross-check.
         seed: Of search and draws.
         cross_check: Also by Monte Carlo, with a warning where the two part.
+        progress: Told the share done and what is being done, where minimizing takes long.
 
     Returns:
         The propagation; inputs and outputs bear the names of the variables.
@@ -93,20 +89,21 @@ def propagate_through_minimum(
         Krantz and Parks (2002), The implicit function theorem; Gould et al. (2016), On differentiating parameterized
         argmin and argmax problems.
     """
-    problem = posed(energy, over, (given_means, given or {}), (starts, seed))
-    inputs = uncertain(problem.means, covariance)
-    outputs = problem.labels(problem.restriction.over)
+    settings = Settings(
+        method=method, shares=shares, draws=draws, seed=seed, cross_check=cross_check, progress=progress
+    )
+    settings.check()
+    scale = check_beta(beta)
+    problem = posed(energy, over, (given_means, given), Search(starts, seed, progress))
+    inputs = problem.uncertain(covariance)
+    settings = replace(settings, outputs=problem.labels(problem.restriction.over))
     minimum = problem.search() if at is None else problem.known(at)
     slopes = _checked(problem, minimum, inputs)
-    settings = Settings(
-        method=method, shares=shares, draws=draws, seed=seed, cross_check=cross_check, outputs=outputs
-    )
-    inputs = replace(inputs, names=problem.labels(tuple(given_means)))
     if method == "first_order" and not cross_check:
         found = from_slopes(Taylor(minimum, slopes.jacobian()), inputs, settings)
     else:
         found = _by_function(problem, minimum, slopes, (inputs, settings))
-    noise = torch.cholesky_inverse(torch.linalg.cholesky(check_beta(beta) * slopes.hessian))
+    noise = torch.cholesky_inverse(torch.linalg.cholesky(scale * slopes.hessian))
     return _without_rows(replace(found, noise=noise)) if problem.single else replace(found, noise=noise)
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ebm_causal.errors import ArgumentError, ConvergenceError, EnergyError
-from ebm_causal.shapes import as_tensor
+from ebm_causal.shapes import as_number, as_tensor, check_count, is_whole
 from ebm_causal.uncertainty.layers_seen import LayerCall, exact_diagonal, seen_calls
 
 Metric = Callable[[Tensor], Tensor]
@@ -87,11 +87,12 @@ class FisherOperator:
                 not suffice.
         """
         r = self._vector("right", right)
-        if not damping >= 0 or not 0 < tolerance < 1:
+        numbers = as_number(damping), as_number(tolerance)
+        if None in numbers or not 0 <= damping < math.inf or not 0 < tolerance < 1:
             raise ArgumentError(
                 f"damping must not be negative and tolerance between 0 and 1; got {damping} and {tolerance}."
             )
-        size, count = float(r.norm()), max(20, 2 * len(self)) if most is None else most
+        size, count = float(r.norm()), max(20, 2 * len(self)) if most is None else check_count("most", most)
         diagonal = self.diagonal() + damping
         scale = torch.where(diagonal > 0, diagonal, torch.ones_like(diagonal))
         solution, z = torch.zeros_like(r), r / scale
@@ -149,8 +150,8 @@ class FisherOperator:
         """
         from scipy.sparse.linalg import LinearOperator, eigsh
 
-        if not 0 < count < len(self):
-            raise ArgumentError(f"count must be between 1 and {len(self) - 1}; got {count}.")
+        if not is_whole(count) or not 0 < count < len(self):
+            raise ArgumentError(f"count must be between 1 and {len(self) - 1}; got {count!r}.")
         like = self._parameters[0]
 
         def times(vector: np.ndarray) -> np.ndarray:

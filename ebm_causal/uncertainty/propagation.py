@@ -2,48 +2,22 @@ r"""Variance propagated through a function, :math:`\mathrm{Var}(\hat y) = J\Sigm
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Literal, get_args
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from ebm_causal.calculus import RowFunction, Taylor, rows_without_slope, taylor
 from ebm_causal.errors import ArgumentError
-from ebm_causal.shapes import as_names, check_callable, check_count, check_seed
-from ebm_causal.uncertainty.clouds import Cloud, by_cubature, by_draws
+from ebm_causal.shapes import check_callable
+from ebm_causal.uncertainty.by_values import from_values
 from ebm_causal.uncertainty.propagated import Propagation
+from ebm_causal.uncertainty.settings import Method, Progress, Settings, Shares
 from ebm_causal.uncertainty.shares import covariance_shares, shapley_shares
 from ebm_causal.uncertainty.uncertain import Uncertain, uncertain
 
-Method = Literal["first_order", "second_order", "third_order", "sigma_points", "monte_carlo"]
-Shares = Literal["covariance", "shapley"]
 ORDERS = {"first_order": 1, "second_order": 2, "third_order": 3}
 PARTED_SD, PARTED_MEAN = 0.05, 0.1  # of the standard deviation, beyond four standard errors
-MOSTLY_LINEAR, NOTHING = 0.5, 1e-12  # of the variance
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """How to propagate.
-
-    Attributes:
-        method: The method.
-        shares: The kind of shares.
-        draws: For Monte Carlo.
-        seed: Of the draws.
-        cross_check: Whether to do it by Monte Carlo too.
-        units: By name.
-        outputs: Names of the outputs.
-    """
-
-    method: str = "first_order"
-    shares: str = "covariance"
-    draws: int = 10_000
-    seed: int = 0
-    cross_check: bool = False
-    units: Mapping[str, str] | None = None
-    outputs: Sequence[str] | None = None
 
 
 def propagate_variance(
@@ -58,6 +32,7 @@ def propagate_variance(
     draws: int = 10_000,
     seed: int = 0,
     cross_check: bool = False,
+    progress: Progress | None = None,
 ) -> Propagation:
     r"""Propagate the mean and covariance of inputs through a function.
 
@@ -90,6 +65,7 @@ def propagate_variance(
         seed: Of the draws.
         cross_check: Also propagate by Monte Carlo (``check`` of the result), with a warning where the two part: where
             standard deviations differ by a twentieth, or means by a tenth of one, beyond four standard errors.
+        progress: Told the share of the draws done.
 
     Returns:
         Mean, covariance and shares of the output.
@@ -110,7 +86,7 @@ def propagate_variance(
     """
     settings = Settings(
         method=method, shares=shares, draws=draws, seed=seed, cross_check=cross_check, units=units,
-        outputs=outputs,
+        outputs=outputs, progress=progress,
     )  # fmt: skip
     check_callable("function", function)
     return propagate(function, uncertain(mean, covariance), settings)
@@ -122,15 +98,15 @@ def propagate(function: RowFunction, inputs: Uncertain, settings: Settings) -> P
     Raises:
         ArgumentError: As ``propagate_variance``.
     """
-    _check(settings)
+    settings.check()
     if settings.method in ORDERS:
         slopes = _slopes(function, inputs, ORDERS[settings.method])
         found = from_slopes(slopes, inputs, settings)
     else:
-        found = _from_cloud(function, inputs, settings)
+        found = from_values(function, inputs, settings)
     if not settings.cross_check:
         return found
-    return compared(found, _from_cloud(function, inputs, replace(settings, method="monte_carlo")))
+    return compared(found, from_values(function, inputs, replace(settings, method="monte_carlo")))
 
 
 def from_slopes(slopes: Taylor, inputs: Uncertain, settings: Settings) -> Propagation:
@@ -149,7 +125,7 @@ def from_slopes(slopes: Taylor, inputs: Uncertain, settings: Settings) -> Propag
     if slopes.bend is not None:
         cross = weights @ slopes.bend.mT
         spread = spread + 0.5 * (cross + cross.mT)
-    variances = _variances(spread)
+    variances = settings.variances(spread)
     if settings.shares == "shapley":
         shares = shapley_shares(slopes, sigma, variances)
     else:
@@ -160,7 +136,7 @@ def from_slopes(slopes: Taylor, inputs: Uncertain, settings: Settings) -> Propag
         shares=shares,
         share_kind=settings.shares,
         method=settings.method,
-        **_named(inputs, settings, spread.shape[-1]),
+        **settings.named(inputs, spread.shape[-1]),
     )
 
 
@@ -177,62 +153,6 @@ def _slopes(function: RowFunction, inputs: Uncertain, order: int) -> Taylor:
             "autograd does not see (detach, rounding, randomness, rows that mix). Use 'sigma_points' or 'monte_carlo'."
         )
     return found
-
-
-def _from_cloud(function: RowFunction, inputs: Uncertain, settings: Settings) -> Propagation:
-    cubature = settings.method == "sigma_points"
-    cloud = (
-        by_cubature(function, inputs)
-        if cubature
-        else by_draws(function, inputs, settings.draws, settings.seed)
-    )
-    linear = Taylor(cloud.mean, _by_inputs(cloud.with_inputs, inputs))
-    variances = _variances(cloud.covariance)
-    explained = (cloud.with_inputs**2).sum(-1)
-    shares = _linear_shares(linear, inputs, settings, (explained, variances))
-    return Propagation(
-        mean=cloud.mean, covariance=cloud.covariance, shares=shares, share_kind=settings.shares,
-        method=settings.method, standard_error=cloud.mean_error, covariance_standard_error=cloud.covariance_error,
-        linear_share=(explained / variances).clamp_max(1.0), warnings=_bent(cloud, explained / variances),
-        **_named(inputs, settings, cloud.mean.shape[-1]),
-    )  # fmt: skip
-
-
-def _by_inputs(with_standard: Tensor, inputs: Uncertain) -> Tensor:
-    """Slopes in the inputs, from those in the standardized ones; on the scale of correlations, whatever the units."""
-    scale = inputs.covariance.diagonal(dim1=-2, dim2=-1).sqrt()
-    scale = torch.where(scale > 0, scale, torch.ones_like(scale))
-    root = inputs.root / scale[..., :, None]
-    return with_standard @ torch.linalg.pinv(root, rtol=1e-7) / scale[..., None, :]
-
-
-def _linear_shares(
-    linear: Taylor, inputs: Uncertain, settings: Settings, parts: tuple[Tensor, Tensor]
-) -> Tensor:
-    """Shares of the part that is linear; in equal parts where there is none."""
-    explained, variances = parts
-    sigma = inputs.covariance
-    part = explained.clamp_min(torch.finfo(explained.dtype).tiny)
-    if settings.shares == "shapley":
-        shares = shapley_shares(linear, sigma, part)
-    else:
-        shares = covariance_shares(linear, linear.jacobian @ sigma, sigma, part)
-    nothing = (explained <= NOTHING * variances)[..., None]
-    even = inputs.varies.to(shares) / inputs.varies.sum(-1, keepdim=True)
-    even = even.expand(*shares.shape[:-2], shares.shape[-1])[..., None, :]
-    return torch.where(nothing, even, shares / torch.where(nothing, 1.0, shares.sum(-1, keepdim=True)))
-
-
-def _bent(cloud: Cloud, linear: Tensor) -> tuple[str, ...]:
-    bad = (linear < MOSTLY_LINEAR).reshape(-1, linear.shape[-1]).any(0).nonzero().flatten().tolist()
-    if not bad:
-        return ()
-    least = float(linear.min())
-    note = (
-        f"a linear function of the inputs explains {least:.2g} of the variance of outputs {bad[:5]}: the shares divide "
-        "that part alone (in equal parts where it is nothing). Use 'second_order' for shares of what bends."
-    )
-    return (note,)
 
 
 def compared(found: Propagation, check: Propagation) -> Propagation:
@@ -259,41 +179,3 @@ def _parted(found: Propagation, check: Propagation) -> tuple[str, ...]:
         "function bends within the spread of its inputs: take Monte Carlo's."
     )
     return (note,)
-
-
-def _check(settings: Settings) -> None:
-    if settings.method not in get_args(Method):
-        raise ArgumentError(f"method must be one of {list(get_args(Method))}; got {settings.method!r}.")
-    if settings.shares not in get_args(Shares):
-        raise ArgumentError(f"shares must be 'covariance' or 'shapley'; got {settings.shares!r}.")
-    check_count("draws", settings.draws, least=2)
-    check_seed(settings.seed)
-
-
-def _named(inputs: Uncertain, settings: Settings, size: int) -> dict:
-    outputs, units = as_names(settings.outputs or ()), dict(settings.units or {})
-    if outputs and len(outputs) != size:
-        raise ArgumentError(f"outputs must name {size} outputs; got {list(outputs)}.")
-    unknown = [name for name in units if name not in (*inputs.names, *outputs)]
-    if unknown:
-        raise ArgumentError(
-            f"{unknown[0]!r} has a unit but is no input {list(inputs.names)} and no output {list(outputs)}."
-        )
-    return {"names": inputs.names, "outputs": outputs, "units": units}
-
-
-def _variances(spread: Tensor) -> Tensor:
-    variances = spread.diagonal(dim1=-2, dim2=-1)
-    if bool((variances <= 0).any()):
-        output = int((variances <= 0).nonzero()[0][-1])
-        value = float(variances[variances <= 0][0])
-        if value < 0:
-            raise ArgumentError(
-                f"the third-order variance of output {output} is {value:.3g}, below zero: the expansion does not serve "
-                "a spread so wide. Use 'monte_carlo'."
-            )
-        raise ArgumentError(
-            f"output {output} has no variance: no input that moves it is uncertain (to first order: its slopes are "
-            "zero there; take 'second_order' or 'monte_carlo'), so there are no shares."
-        )
-    return variances

@@ -15,7 +15,10 @@ from ebm_causal.errors import ArgumentError, ConvergenceError, EnergyError
 from ebm_causal.gibbs import restrict
 from ebm_causal.inference import ParameterVector, draw_rows
 from ebm_causal.learning import Fit
+from ebm_causal.shapes import check_count, check_seed, is_whole
 from ebm_causal.threads import one_thread
+from ebm_causal.uncertainty.settings import Progress, check_progress
+from ebm_causal.uncertainty.values import check_fit, in_one_precision, values_by_name
 
 EPISTEMIC = "parameters"
 
@@ -65,11 +68,22 @@ class VarianceDecomposition:
         return frame.assign(kind=["epistemic" if name == EPISTEMIC else "aleatoric" for name in self.parts])
 
     def plot(self, ax: Any = None, *, row: int = 0, coordinate: int = 0) -> Any:
-        """The parts as a waterfall, of one coordinate and row."""
+        """The parts as a waterfall, of one coordinate and row.
+
+        Raises:
+            ArgumentError: If there is no such row or coordinate.
+        """
         from ebm_causal.figures import waterfall_picture
 
         dim = self.total.shape[-1]
-        values = [float(part.reshape(-1, dim)[row, coordinate]) for part in self.parts.values()]
+        tables = {name: part.reshape(-1, dim) for name, part in self.parts.items()}
+        for name, number, size in (
+            ("row", row, self.total.numel() // dim),
+            ("coordinate", coordinate, dim),
+        ):
+            if not is_whole(number) or not 0 <= number < size:
+                raise ArgumentError(f"{name} must be one of 0 to {size - 1}; got {number!r}.")
+        values = [float(table[row, coordinate]) for table in tables.values()]
         return waterfall_picture(list(self.parts), values, ax=ax, label=f"variance of {self.query}")
 
     def __repr__(self) -> str:
@@ -97,6 +111,7 @@ def decompose_variance(
     *,
     draws: int = 400,
     seed: int = 0,
+    progress: Progress | None = None,
 ) -> VarianceDecomposition:
     r"""Take the variance of an outcome under a fitted energy apart.
 
@@ -115,6 +130,7 @@ def decompose_variance(
         given: Rows of causes that are held, by name.
         draws: Of the latents, for each row.
         seed: Of the draws.
+        progress: Told the share done and what is being done.
 
     Returns:
         The parts.
@@ -123,7 +139,7 @@ def decompose_variance(
         EnergyError: If the query has no mechanism or has effects, a cause is missing, or the mechanism's law has no
             variance.
         ArgumentError: If the parameters have no covariance, as where the data do not identify them.
-        ConvergenceError: If the latents cannot be drawn.
+        ConvergenceError: If the fit has not converged, or the latents cannot be drawn.
 
     Example:
         >>> import ebm_causal as ec, torch
@@ -136,17 +152,24 @@ def decompose_variance(
     References:
         Hora (1996), Aleatory and epistemic uncertainty in probability elicitation; JCGM 100:2008 (GUM), equation 13.
     """
-    if draws < 2:
-        raise ArgumentError(f"draws must be at least 2; got {draws}.")
+    check_count("draws", draws, least=2)
+    check_seed(seed)
+    check_progress(progress)
+    check_fit(fit)
+    tell = progress or (lambda share, what: None)
     if fit.covariance is None:
         raise ArgumentError(
             "the parameters of the fit have no covariance: the data do not identify them, or the fit computed none. "
             "Give priors, or name what is to stay in fixed=."
         )
     mechanism = _mechanism(fit.energy, query)
-    held = dict(given) if given is not None else {k: v for k, v in fit.data.items() if k != query}
+    seen = {k: v for k, v in fit.data.items() if k != query}
+    (held,) = in_one_precision(fit.energy, seen if given is None else values_by_name("given", given))
+    tell(0.0, "drawing latents")
     values = _draws(fit, mechanism, held, draws, torch.Generator().manual_seed(seed))
+    tell(0.5, f"derivatives of {query}")
     moments = _moments(fit, mechanism, values)
+    tell(1.0, "variances")
     if given is None:
         moments = _pooled(moments)
     parts, error = _parts(moments)
@@ -160,7 +183,7 @@ def decompose_variance(
 
 def _mechanism(energy: Energy, query: str) -> Mechanism:
     mechanisms = mechanisms_of(energy)
-    if query not in mechanisms:
+    if not isinstance(query, str) or query not in mechanisms:
         raise EnergyError(f"{query!r} has no mechanism; those with one are {list(mechanisms)}.")
     effects = [child for child, other in mechanisms.items() if query in other.parents]
     if effects:

@@ -46,8 +46,7 @@ def uncertain(mean: object, covariance: object) -> Uncertain:
         EnergyError: If one of them is not numeric.
     """
     names = _names(mean)
-    if isinstance(covariance, pd.DataFrame):
-        covariance = _in_order(covariance, names)
+    covariance = in_order(covariance, names)
     if isinstance(mean, (pd.Series, pd.DataFrame)):
         mean = mean.to_numpy()
     if isinstance(mean, Mapping) and mean:
@@ -78,10 +77,28 @@ def _names(mean: object) -> tuple[str, ...]:
 
 
 def _joined(mean: Mapping[str, object]) -> Tensor:
-    return torch.stack(torch.broadcast_tensors(*(as_tensor(name, value) for name, value in mean.items())), -1)
+    parts = {str(name): as_tensor(str(name), value) for name, value in mean.items()}
+    try:
+        return torch.stack(torch.broadcast_tensors(*parts.values()), -1)
+    except RuntimeError as error:
+        shapes = {name: list(part.shape) for name, part in parts.items()}
+        raise ArgumentError(f"the means must have one number of rows; got {shapes}.") from error
 
 
-def _in_order(frame: pd.DataFrame, names: tuple[str, ...]) -> np.ndarray:
+def in_order(covariance: object, names: tuple[str, ...]) -> object:
+    """A covariance whose rows and columns follow the inputs' names, where it is a frame that names them.
+
+    Raises:
+        ArgumentError: If it names other inputs.
+    """
+    if not isinstance(covariance, pd.DataFrame):
+        return covariance
+    if isinstance(covariance.columns, pd.RangeIndex) and isinstance(covariance.index, pd.RangeIndex):
+        return covariance.to_numpy()
+    return _reordered(covariance, names)
+
+
+def _reordered(frame: pd.DataFrame, names: tuple[str, ...]) -> np.ndarray:
     rows, columns = list(map(str, frame.index)), list(map(str, frame.columns))
     if not names:
         if set(rows) == set(columns) and rows != columns:

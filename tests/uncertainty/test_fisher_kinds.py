@@ -3,38 +3,13 @@
 import pytest
 import torch
 from torch import nn
+from uncertainty.latent_line import Linear, linear, mechanism, number
 
 import ebm_causal as ec
-import ebm_causal.uncertainty.at_data as at_data_module
+import ebm_causal.uncertainty.latent_draws as latent_draws_module
 from ebm_causal.errors import ArgumentError, ConvergenceError
 
 F64 = torch.float64
-
-
-def number(value):
-    return nn.Parameter(torch.tensor(value, dtype=F64))
-
-
-class Linear(nn.Module):
-    """E = s (y - w x - v z)^2 / 2 + tau z^2 / 2 at w = 2, v = .5, s = 2, tau = 1; beta = 1.5, so S = .5."""
-
-    def __init__(self):
-        super().__init__()
-        self.w, self.v, self.s, self.tau = number(2.0), number(0.5), number(2.0), number(1.0)
-
-    def forward(self, x, y, z):
-        error = y - self.w * x - self.v * z
-        return (0.5 * self.s * error**2 + 0.5 * self.tau * z**2).sum(-1)
-
-
-def linear(wrt, over="y", given=None, **options):
-    energy = ec.energy(Linear(), x=1, y=1, z=1)
-    return ec.fisher_information(energy, wrt, over, given or {"x": [[3.0]]}, beta=1.5, **options)
-
-
-def mechanism():
-    weight, slope = torch.full((1, 1), 0.5, dtype=F64), torch.full((1, 1), 2.0, dtype=F64)
-    return ec.LinearGaussianEnergy(weight, slope, scale=2**-0.5, regularizer_weight=1.0)
 
 
 # What it is about.
@@ -183,7 +158,7 @@ def test_a_posterior_that_has_not_converged(monkeypatch):
         ok, warnings = False, ("it did not mix.",)
 
     posterior = type("Stub", (), {"diagnostics": Bad(), "values": {}})()
-    monkeypatch.setattr(at_data_module, "sample", lambda *_, **__: posterior)
+    monkeypatch.setattr(latent_draws_module, "sample", lambda *_, **__: posterior)
     with pytest.raises(ConvergenceError, match=r"posterior of \['z'\] has not converged: it did not mix"):
         ec.fisher_information(
             mechanism(), "input_weight", given={"x": [[3.0]]}, kind="observed", data={"y": [[5.0]]}, draws=100

@@ -2,31 +2,12 @@ import math
 
 import pytest
 import torch
-from torch import nn
+from uncertainty.latent_line import Linear, linear, number
 
 import ebm_causal as ec
 from ebm_causal.errors import ArgumentError, EnergyError
 
 F64 = torch.float64
-
-
-def number(value):
-    return nn.Parameter(torch.tensor(value, dtype=F64))
-
-
-class Linear(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.w, self.v, self.s, self.tau = number(2.0), number(0.5), number(2.0), number(1.0)
-
-    def forward(self, x, y, z):
-        error = y - self.w * x - self.v * z
-        return (0.5 * self.s * error**2 + 0.5 * self.tau * z**2).sum(-1)
-
-
-def linear(wrt, **options):
-    energy = ec.energy(Linear(), x=1, y=1, z=1)
-    return ec.fisher_information(energy, wrt=wrt, over="y", given={"x": [[3.0]]}, beta=1.5, **options)
 
 
 def test_names_that_are_no_parameters():

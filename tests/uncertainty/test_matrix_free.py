@@ -159,12 +159,50 @@ def test_a_layer_that_is_called_twice_is_taken_by_columns():
 def test_what_an_operator_does_not_serve():
     weight = torch.ones(1, 1, dtype=F64)
     latent = ec.LinearGaussianEnergy(weight, weight)
-    with pytest.raises(ArgumentError, match="serves one mechanism without latents"):
+    with pytest.raises(ArgumentError, match="serves mechanisms without latents"):
         fisher_operator(latent, "input_weight", given={"x": [[3.0]]}, kind="ggn")
     with pytest.raises(ArgumentError, match="an operator is about parameters"):
         fisher_operator(latent, "y", given={"x": [[3.0]]})
     with pytest.raises(ArgumentError, match="draws must be at least 2"):
         fisher_operator(latent, "input_weight", given={"x": [[3.0]]}, draws=1)
+
+
+class Wide(nn.Module):
+    """A net of what it is called with."""
+
+    def __init__(self, width, seed):
+        super().__init__()
+        torch.manual_seed(seed)
+        self.layers = nn.Sequential(nn.Linear(width, 3), nn.Tanh(), nn.Linear(3, 1)).double()
+
+    def forward(self, x, m=None):
+        return self.layers(x if m is None else torch.cat([x, m], -1))
+
+
+def two_steps():
+    first = ec.Mechanism("m", "x", Wide(3, 0), ec.SquaredError(0.5))
+    second = ec.Mechanism("y", ("x", "m"), Wide(4, 1), ec.BernoulliCost())
+    return ec.Energy([first, second]), {"m": X[:, :1], "y": torch.ones(9, 1, dtype=F64)}
+
+
+def test_gauss_newton_of_several_mechanisms_together():
+    energy, data = two_steps()
+    options = {"over": ("m", "y"), "given": {"x": X}, "kind": "ggn", "data": data, "beta": 1.5}
+    operator, matrix = fisher_operator(energy, **options), ec.fisher_information(energy, **options).matrix
+    assert len(operator) == 35
+    assert torch.allclose(dense(operator), matrix)
+    assert torch.allclose(operator.diagonal(), matrix.diagonal())
+    right = torch.linspace(-1, 1, 35, dtype=F64)
+    known = torch.linalg.solve(matrix + 0.1 * torch.eye(35, dtype=F64), right)
+    assert torch.allclose(operator.solve(right, damping=0.1), known, atol=1e-6)
+
+
+def test_predictions_from_what_is_not_known():
+    energy, _ = two_steps()
+    options = {"over": ("m", "y"), "given": {"x": X}, "kind": "ggn"}
+    for asked in (fisher_operator, ec.fisher_information):
+        with pytest.raises(ArgumentError, match="prediction of 'y' needs values of 'm': give data"):
+            asked(energy, **options)
 
 
 def test_a_cost_that_bends_downward():
