@@ -2,7 +2,7 @@
 
 from ebm_causal.inference.arviz import chain_statistics, inference_data
 from ebm_causal.inference.arviz import version as arviz_version
-from ebm_causal.inference.bounds import Bounds, CompleteLikelihood, bounds_of
+from ebm_causal.inference.bounds import Bounds, CompleteLikelihood, bounds_of, log_weights
 from ebm_causal.inference.collapsed import Objective, Optimum, maximize, whiten
 from ebm_causal.inference.diagnostics import Diagnostics
 from ebm_causal.inference.exactly import draw_rows
@@ -46,6 +46,7 @@ __all__ = [
     "inference_data",
     "likelihood_of_given",
     "log_likelihood_of_given",
+    "log_weights",
     "maximize",
     "refuse_undirected",
     "run_svi",

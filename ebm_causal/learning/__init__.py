@@ -5,6 +5,7 @@ from ebm_causal.learning.confounding import HELD, ConfoundedFits, StrengthPrior,
 from ebm_causal.learning.contrastive import ContrastiveHinge, InfoNCE, SquareSquare, squared_distance
 from ebm_causal.learning.contrastive_divergence import ContrastiveDivergence, PersistentContrastiveDivergence
 from ebm_causal.learning.embedding_loss import VICReg
+from ebm_causal.learning.evidence import EvidenceLowerBound
 from ebm_causal.learning.exact_likelihood import CollapsedLikelihood
 from ebm_causal.learning.fits import Fit, FitDiagnostics
 from ebm_causal.learning.fitting import fit
@@ -42,6 +43,7 @@ __all__ = [
     "ContrastiveDivergence",
     "ContrastiveHinge",
     "DenoisingScoreMatching",
+    "EvidenceLowerBound",
     "Fit",
     "FitDiagnostics",
     "GradientPenalty",

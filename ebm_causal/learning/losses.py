@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from ebm_causal.inference import NormalGuide
 from ebm_causal.learning.problems import Batch, Problem
 
 
@@ -51,6 +52,10 @@ class Criterion(nn.Module, ABC):
     def notes(self, generator: torch.Generator) -> tuple[str, ...]:
         """What is to be said of it after training: ages of chains, short runs."""
         return ()
+
+    def network(self) -> NormalGuide | None:
+        """The guide that it learned on the latents, where it did."""
+        return None
 
 
 @dataclass(frozen=True)
@@ -123,6 +128,10 @@ class SumCriterion(Criterion):
     def notes(self, generator: torch.Generator) -> tuple[str, ...]:
         """The notes of all of them."""
         return tuple(note for part in self._criteria for note in part.notes(generator))
+
+    def network(self) -> NormalGuide | None:
+        """The guide of the first that has one."""
+        return next((guide for part in self._criteria if (guide := part.network()) is not None), None)
 
     @property
     def _criteria(self) -> list[Criterion]:

@@ -14,7 +14,7 @@ from ebm_causal.distributed import collect, processes, wait_for_all
 from ebm_causal.energies import Energy, as_energy, like_of, named_parameters
 from ebm_causal.errors import ArgumentError, EnergyError
 from ebm_causal.gibbs import at_each, single_or_schedule
-from ebm_causal.inference import ParameterVector
+from ebm_causal.inference import NormalGuide, ParameterVector
 from ebm_causal.learning.checkpoints import Checkpoint
 from ebm_causal.learning.fits import Fit, FitDiagnostics
 from ebm_causal.learning.health import check_health, rank
@@ -107,7 +107,8 @@ def train(
         resumed = resume(stepper, kept)
         stopped = run(stepper, progress)
     record = _recorded(stepper, criterion, stopped, notes)
-    return _fitted(own, loss, vector, (record, source, latents), (float(beta), seed, resumed))
+    named = (type(loss).__name__, criterion.network())
+    return _fitted(own, named, vector, (record, source, latents), (float(beta), seed, resumed))
 
 
 def source_of(
@@ -209,12 +210,12 @@ def _recorded(stepper: Stepper, criterion: Criterion, stopped: str, notes: tuple
 
 def _fitted(
     energy: Energy,
-    loss: Loss,
+    named: tuple[str, NormalGuide | None],
     vector: ParameterVector,
     ran: tuple[TrainingRecord, Source, tuple[str, ...]],
     setting: tuple[float, int, int | None],
 ) -> Fit:
-    (record, source, latents), (beta, seed, resumed) = ran, setting
+    (record, source, latents), (beta, seed, resumed), (method, network) = ran, setting, named
     for parameter in energy.parameters():
         parameter.requires_grad_(True)
         parameter.grad = None
@@ -230,7 +231,8 @@ def _fitted(
         history=tuple(-value for value in record.loss), evaluations=record.steps,
     )  # fmt: skip
     return Fit(
-        energy=energy, method=type(loss).__name__, guide="none", labels=vector.labels, data=dict(rows_kept(source)),
+        energy=energy, method=method, guide="amortized" if network else "none", network=network,
+        labels=vector.labels, data=dict(rows_kept(source)),
         latents=latents, beta=beta, seed=seed, priors={}, diagnostics=diagnostics, mean=vector.get(),
         curvature=None, draws=None, chain_statistics={}, log_likelihood=None, resumed_from=resumed, training=record,
     )  # fmt: skip
