@@ -15,7 +15,6 @@ from ebm_causal.learning import (
     HELD,
     ConfoundedFits,
     Fit,
-    average_effect,
     fit,
     fit_over_strengths,
 )
@@ -84,11 +83,8 @@ def fit_hidden(
             binary_outcome=table.outcome_kind == "binary", latent_dim=latent_dim,
         )  # fmt: skip
 
-    def student_effect() -> float:
-        found = fit(energy("heavy", Strength(treatment=0.0, outcome=0.0)), data, method="map", fixed=HELD)
-        return float(average_effect(found.energy, found.data).detach())
-
-    tail, tail_note = outcome_tail(table, least_squares, student_effect)
+    seen = np.column_stack([standardized.treatment.numpy(), covariates.numpy()])
+    tail, tail_note = outcome_tail(table, seen, standardized.outcome.numpy().ravel(), least_squares)
     base = fit(
         energy(tail, prior.median(omitted.estimate)), data, method=method, fixed=HELD, seed=seed,
         progress=lambda share, what: progress(0.3 * share, f"fitting the latent energy: {what}"),

@@ -32,6 +32,8 @@ def odds_shifts(table: CausalTable, groups: Mapping[str, tuple[str, ...]]) -> di
         ArgumentError: If the treatment is continuous.
         TableError: If the arms do not overlap.
     """
+    if not groups:
+        return {}
     full, found = _log_odds(table), {}
     for name, group in groups.items():
         moved = np.exp(np.abs(full - _log_odds(without_group(table, group))))

@@ -3,6 +3,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.special import stdtrit
+from scipy.stats import binom
 
 from ebm_causal.data import CausalTable, linear_world, load_dataset, village_world
 from ebm_causal.errors import ArgumentError
@@ -259,3 +260,20 @@ def test_a_summary_a_repr_and_a_picture():
     axes = found.plot()
     assert axes.get_xlabel()
     plt.close(axes.figure)
+
+
+def test_intervals_at_the_confounders_own_strengths_cover_the_effect_in_1000_worlds():
+    draws, dof, covered = np.random.default_rng(8), 58, 0
+    for _ in range(1000):
+        z, e_t, e_y = draws.standard_normal((3, dof + 2))
+        t = 0.6 * z + e_t
+        y = 1.0 * t + 0.8 * z + e_y
+        t, y, z = (values - values.mean() for values in (t, y, z))
+        slope = t @ y / (t @ t)
+        noise = y - slope * t
+        found = OmittedVariableBias.from_statistics(slope, np.sqrt(noise @ noise / dof / (t @ t)), dof)
+        left = z - (t @ z / (t @ t)) * t
+        strengths = (t @ z) ** 2 / (t @ t) / (z @ z), (left @ noise) ** 2 / (left @ left) / (noise @ noise)
+        lower, upper = found.adjusted_interval(*strengths)
+        covered += lower < 1.0 < upper
+    assert binom(1000, 0.95).ppf(1e-4) <= covered <= binom(1000, 0.95).ppf(1 - 1e-4)
