@@ -1,8 +1,8 @@
 r"""Rosenbaum's bounds: how far hidden bias may go before a test of matched pairs tells nothing any more."""
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal
 
@@ -15,6 +15,8 @@ from scipy.special import bdtrc, ndtr
 from scipy.stats import rankdata
 
 from ebm_causal.errors import ArgumentError
+from ebm_causal.sensitivity.odds_shifts import OddsShift, shifts_beside
+from ebm_causal.sensitivity.pair_shifts import pair_shifts
 from ebm_causal.sensitivity.ranges import check_factors, check_fraction, check_numbers
 
 EXACT = 200  # pairs that differ, up to which the law of the signed ranks is computed and not approximated
@@ -39,6 +41,8 @@ class RosenbaumBounds:
             may be expected to be without an effect; 1 and None as above.
         method: ``exact``, or ``normal`` for an approximation by a normal law.
         text: What it says.
+        benchmarks: How far covariates in which the pairs still differ move the odds within them, of those that
+            were given.
     """
 
     gammas: Float[np.ndarray, " gammas"]
@@ -51,6 +55,7 @@ class RosenbaumBounds:
     tipping_point_of_estimate: float | None
     method: str
     text: str
+    benchmarks: dict[str, OddsShift] = field(default_factory=dict)
 
     def summary(self) -> pd.DataFrame:
         """The largest p value at each size of the bias."""
@@ -80,6 +85,7 @@ def rosenbaum_bounds(
     test: Test = "signed_rank",
     *,
     alpha: float = 0.05,
+    benchmarks: Mapping[str, tuple[ArrayLike, ArrayLike]] | None = None,
 ) -> RosenbaumBounds:
     r"""Bound the p value of matched pairs if a hidden bias may favor either of a pair by a factor.
 
@@ -104,6 +110,8 @@ def rosenbaum_bounds(
         gammas: One or more factors, 1 or more each.
         test: Which statistic.
         alpha: The level that the tipping point is about.
+        benchmarks: Covariates to compare with, in which the pairs still differ: of each the values of the treated
+            and of the untreated, pair by pair. Their odds are a conditional logit's of all of them together.
 
     Returns:
         The largest p values, and the factor at which they reach ``alpha``.
@@ -130,6 +138,8 @@ def rosenbaum_bounds(
     exact = test != "signed_rank" or len(weights) <= EXACT
     p_value = _p_value(weights, statistic, test, exact)
     tipping, reach = _tipping_point(p_value, alpha), total - statistic
+    of_estimate = max(1.0, statistic / reach) if reach > 0 else None
+    shifts = pair_shifts({} if benchmarks is None else benchmarks, len(difference))
     return RosenbaumBounds(
         gammas=factors,
         p_values=np.array([p_value(factor) for factor in factors]),
@@ -138,9 +148,12 @@ def rosenbaum_bounds(
         pairs=len(difference),
         differing=len(weights),
         tipping_point=tipping,
-        tipping_point_of_estimate=max(1.0, statistic / reach) if reach > 0 else None,
+        tipping_point_of_estimate=of_estimate,
         method="exact" if exact else "normal",
-        text=_words(tipping, alpha) + _words_of_statistic(max(1.0, statistic / reach) if reach > 0 else None),
+        text=_words(tipping, alpha)
+        + _words_of_statistic(of_estimate)
+        + shifts_beside(tipping, shifts, "As far as the pairs differ in it", "pair"),
+        benchmarks=shifts,
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float
 
 from ebm_causal.data import CausalTable
 from ebm_causal.intervention import propensity
@@ -14,11 +15,11 @@ USUAL = 0.9
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OddsShift:
-    """By what factor, either way, the fitted odds of treatment change where covariates are left out.
+    """By what factor, either way, covariates move the fitted odds of treatment.
 
     Attributes:
-        usual: The factor that 90 % of the rows stay within.
-        largest: That which all rows stay within.
+        usual: The factor that 90 % of the rows (or pairs) stay within.
+        largest: That which all stay within.
     """
 
     usual: float
@@ -36,26 +37,36 @@ def odds_shifts(table: CausalTable, groups: Mapping[str, tuple[str, ...]]) -> di
         return {}
     full, found = _log_odds(table), {}
     for name, group in groups.items():
-        moved = np.exp(np.abs(full - _log_odds(without_group(table, group))))
-        found[name] = OddsShift(usual=float(np.quantile(moved, USUAL)), largest=float(moved.max()))
+        found[name] = shift_of(full - _log_odds(without_group(table, group)))
     return found
 
 
-def shifts_beside(tipping: float | None, shifts: Mapping[str, OddsShift]) -> str:
-    """The covariate that moves the odds most, beside the factor that brings the bound to zero; empty without one."""
+def shift_of(log_odds: Float[np.ndarray, " rows"]) -> OddsShift:
+    """The factors that differences of log odds amount to."""
+    moved = np.exp(np.abs(log_odds))
+    return OddsShift(usual=float(np.quantile(moved, USUAL)), largest=float(moved.max()))
+
+
+def shifts_beside(
+    tipping: float | None,
+    shifts: Mapping[str, OddsShift],
+    lead: str = "Left out of the propensity",
+    unit: str = "row",
+) -> str:
+    """The covariate that moves the odds most, beside the factor that tips the result; empty without one."""
     if not shifts:
         return ""
     name = max(shifts, key=lambda group: shifts[group].usual)
     own = shifts[name]
     text = (
-        f" Left out of the propensity, {name}, which moves the odds most, changes them by a factor of up to "
-        f"{own.usual:.4g} in 90% of the rows and of {own.largest:.4g} at most"
+        f" {lead}, {name}, which moves the odds most, changes them by a factor of up to {own.usual:.4g} in 90% of the "
+        f"{unit}s and of {own.largest:.4g} at most"
     )
     if tipping is None or tipping == 1.0:
         return f"{text}."
-    beyond = "a tenth of the rows or more" if own.usual > tipping else "less than a tenth of the rows"
+    beyond = f"a tenth of the {unit}s or more" if own.usual > tipping else f"less than a tenth of the {unit}s"
     if own.largest <= tipping:
-        beyond = "no row"
+        beyond = f"no {unit}"
     return f"{text}: beyond {tipping:.4g} in {beyond}."
 
 
