@@ -27,10 +27,13 @@ class MinimumSlopes:
         r"""The minimizer's derivative, :math:`-E_{vv}^{-1}E_{vu}`, where the Hessian is positive definite.
 
         For :math:`v = (y, z)` the rows of y are those of the Schur complement,
-        :math:`-(E_{yy} - E_{yz}E_{zz}^{-1}E_{zy})^{-1}(E_{yu} - E_{yz}E_{zz}^{-1}E_{zu})`: one Cholesky
-        factorization of the joint Hessian does the same.
+        :math:`-(E_{yy} - E_{yz}E_{zz}^{-1}E_{zy})^{-1}(E_{yu} - E_{yz}E_{zz}^{-1}E_{zu})`: one solution with the
+        joint Hessian does the same.
         """
-        return -torch.cholesky_solve(self.cross, torch.linalg.cholesky(self.hessian))
+        torch.linalg.cholesky(self.hessian)  # refuses what is not positive definite
+        return -torch.linalg.solve(
+            self.hessian, self.cross
+        )  # many small systems: half the time of cholesky_solve
 
     def step(self) -> Tensor:
         """Newton's step from the point to the minimum, ``[*batch, k]``."""
@@ -63,7 +66,8 @@ def minimum_slopes(energy: RowEnergy, minimizer: Tensor, inputs: Tensor) -> Mini
     with torch.enable_grad():
         v, u = minimizer.detach().requires_grad_(), inputs.detach().requires_grad_()
         (gradient,) = torch.autograd.grad(energy(v, u).sum(), v, create_graph=True)
-        rows = [_both(entry, (v, u)) for entry in gradient.unbind(-1)]
+        basis = torch.eye(v.shape[-1], dtype=gradient.dtype, device=gradient.device)
+        rows = [_both(gradient, along, (v, u)) for along in basis]
     hessian, cross = (torch.stack(part, -2) for part in zip(*rows, strict=True))
     return MinimumSlopes(
         gradient=gradient.detach(), hessian=0.5 * (hessian + hessian.mT), cross=cross
@@ -102,10 +106,12 @@ def near_minimizer(energy: RowEnergy, minimizer: Tensor, steps: int) -> Callable
     return follow
 
 
-def _both(entry: Tensor, inputs: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-    if not entry.requires_grad:
+def _both(gradient: Tensor, along: Tensor, inputs: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    """The slopes of one coordinate of the gradient, of all rows at once."""
+    if not gradient.requires_grad:
         return torch.zeros_like(inputs[0]), torch.zeros_like(inputs[1])
     found = torch.autograd.grad(
-        entry.sum(), inputs, retain_graph=True, allow_unused=True, materialize_grads=True
-    )
+        gradient, inputs, along.expand_as(gradient),
+        retain_graph=True, allow_unused=True, materialize_grads=True,
+    )  # fmt: skip
     return found[0], found[1]
