@@ -217,9 +217,15 @@ def _ended(
         curvature.abs().max()
     ):
         step = whiten(curvature, 1e-6)  # off the optimum a direction without information seems to bend
-        objective.parameters.set(objective.parameters.get() + step @ (step.mT @ gradient))
-        value, gradient = objective.value_and_gradient(objective.parameters.get())
-        curvature = objective.curvature()
+        before = objective.parameters.get()
+        objective.parameters.set(before + step @ (step.mT @ gradient))
+        moved = objective.likelihood.adapt(drop=WHOLE)
+        higher, slope = objective.value_and_gradient(objective.parameters.get())
+        if higher < value - FELL:  # far from the optimum such a step is no step toward it
+            objective.parameters.set(before)
+            objective.likelihood.adapt(drop=WHOLE)
+        else:
+            resolved, value, gradient, curvature = moved, higher, slope, objective.curvature()
     metric = whiten(curvature) if curvature is not None else whitening
     decrement = None if metric is None else float((metric.mT @ gradient).norm())
     slow = len(history) > 1 and abs(value - history[-1]) < 1e-3

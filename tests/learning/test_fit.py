@@ -256,3 +256,28 @@ def test_repr_and_progress():
         "y.decoder.offset",
         "y.cost.scale",
     }
+
+
+def test_a_fit_that_ended_early_is_where_it_was_highest_and_says_that_it_has_not_converged():
+    """A wide decoder leaves directions with hardly any information, along which no last step may leap."""
+
+    class Wide(nn.Module):
+        def __init__(self):
+            super().__init__()
+            torch.manual_seed(0)
+            self.layers = nn.Sequential(nn.Linear(2, 12), nn.Tanh(), nn.Linear(12, 1)).double()
+
+        def forward(self, x, z):
+            return self.layers(torch.cat([x, z], -1))
+
+    generator = torch.Generator().manual_seed(0)
+    x, z, e = torch.randn(3, 40, 1, generator=generator, dtype=F64)
+    scale = nn.Parameter(torch.tensor(0.5, dtype=F64))
+    energy = ec.Mechanism("y", ("x", "z"), Wide(), ec.SquaredError(scale)) + ec.GaussianRegularizer(1)
+    data = {"x": x, "y": torch.sin(x) + 0.5 * z + 0.1 * e}
+    fit = ec.fit(energy, data, method="map", steps=10)
+    assert not fit.diagnostics.converged
+    assert any("the fit has not converged" in text for text in fit.diagnostics.warnings)
+    lattices = 0.5  # nats that those of the rounds, which are narrower, are off by at most
+    assert fit.log_likelihood.sum().item() > max(fit.diagnostics.history) - lattices
+    assert fit.predict("y", given={"x": [[-2.0], [2.0]]}).abs().max() < 5
