@@ -30,6 +30,16 @@ def check_switch(name: str, value: object) -> None:
         raise ArgumentError(f"{name} must be True or False; got {value!r}.")
 
 
+def as_two_means(strength: object) -> tuple[float, float]:
+    """The means of a prior, toward treatment and outcome."""
+    means = check_numbers("strength", strength)
+    if means.shape != (2,):
+        raise ArgumentError(
+            f"strength must be the two prior means, toward treatment and outcome; got {strength!r}."
+        )
+    return float(means[0]), float(means[1])
+
+
 def as_multiples(multiples: object) -> tuple[float, ...]:
     """How many times as strong as a benchmark, as a tuple."""
     values = check_numbers("multiples", multiples)

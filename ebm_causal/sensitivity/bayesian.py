@@ -1,5 +1,6 @@
 r"""The posterior of an effect when the strength of what is hidden has a prior."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -12,17 +13,26 @@ from ebm_causal.data import CausalTable
 from ebm_causal.errors import ArgumentError
 from ebm_causal.inference import inference_data
 from ebm_causal.learning import StrengthPrior
-from ebm_causal.sensitivity.arguments import check_natural_seed, check_table
+from ebm_causal.sensitivity.arguments import as_two_means, check_natural_seed, check_table
 from ebm_causal.sensitivity.benchmarks import omitted_variable_bias
 from ebm_causal.sensitivity.calibration import calibrated_prior
 from ebm_causal.sensitivity.hidden_confounder import Hidden, fit_hidden
 from ebm_causal.sensitivity.omitted_variable import OmittedVariableBias
-from ebm_causal.sensitivity.ranges import check_count, check_fraction, check_numbers, check_positive
-from ebm_causal.sensitivity.strength_draws import StrengthDraws, fitted_draws, linear_draws, sampled_draws
+from ebm_causal.sensitivity.ranges import check_count, check_fraction, check_positive
+from ebm_causal.sensitivity.strength_draws import (
+    StrengthDraws,
+    central,
+    fitted_draws,
+    in_chains,
+    linear_draws,
+    sampled_draws,
+    spread,
+)
+from ebm_causal.sensitivity.tipping import tipping_bias
 from ebm_causal.shapes import check_callable, is_whole
 from ebm_causal.threads import one_thread
 
-DRAWS, CHAIN_DRAWS, CHAINS = 10_000, 1_000, 4
+DRAWS, CHAIN_DRAWS = 10_000, 1_000
 STRENGTHS = ("r2_treatment", "r2_outcome")
 Method = Literal["auto", "linear", "energy", "mcmc"]
 Progress = Callable[[float, str], None]
@@ -77,12 +87,21 @@ class BayesianSensitivity:
     @property
     def interval(self) -> tuple[float, float]:
         """The central interval of the effect, of the given level."""
-        return _central(self.effect, self.level)
+        return central(self.effect, self.level)
 
     @property
     def probability_of_sign_change(self) -> float:
         """The posterior chance that the effect has not the estimate's sign."""
         return float((self.effect * np.sign(self.estimate) <= 0).mean())
+
+    @property
+    def tipping_point_of_interval(self) -> float | None:
+        """How many times as large all biases would have to be for the interval to hold zero.
+
+        0 if it does without any, None if no factor does it. The mean hardly moves: either sign is as likely.
+        """
+        turn = math.copysign(1.0, self.estimate)
+        return tipping_bias(turn * (self.effect + self.bias), turn * self.bias, (1 - self.level) / 2)
 
     @property
     def text(self) -> str:
@@ -93,16 +112,17 @@ class BayesianSensitivity:
             f"and {self.prior.outcome:.2%} toward the outcome on average ({self.prior.source}), and as likely to "
             f"raise as to lower the estimate {self.estimate:.4g}, the effect has the other sign with probability "
             f"{self.probability_of_sign_change:.2g} and lies between {lower:.4g} and {upper:.4g} with probability "
-            f"{self.level:g}; the data do not say how strong the confounder is, the prior does."
+            f"{self.level:g}{_beside(self.tipping_point_of_interval)}; the data do not say how strong the confounder "
+            "is, the prior does."
         )
 
     def summary(self) -> pd.DataFrame:
         """Mean and interval of each quantity, under the posterior and under the prior where it has one."""
         rows = {}
         for name, draws in self.draws.items():
-            rows[name] = _spread("posterior", draws, self.level)
+            rows[name] = spread("posterior", draws, self.level)
             if name in self.prior_draws:
-                rows[name] |= _spread("prior", self.prior_draws[name], self.level)
+                rows[name] |= spread("prior", self.prior_draws[name], self.level)
         return pd.DataFrame(rows).T.rename_axis("quantity")
 
     def to_arviz(self) -> Any:
@@ -110,8 +130,8 @@ class BayesianSensitivity:
 
         Draws are shuffled over four chains; ``mcmc`` has passed its own checks on chains before.
         """
-        posterior = {name: _in_chains(draws) for name, draws in self.draws.items()}
-        prior = {name: _in_chains(draws) for name, draws in self.prior_draws.items()}
+        posterior = {name: in_chains(draws) for name, draws in self.draws.items()}
+        prior = {name: in_chains(draws) for name, draws in self.prior_draws.items()}
         return inference_data({"posterior": posterior, "prior": prior})
 
     def plot(
@@ -209,7 +229,7 @@ def bayesian_sensitivity(
     check_count("draws", count)
     if not is_whole(strengths) or strengths < 2 or strengths & (strengths - 1):
         raise ArgumentError(f"strengths must be a power of two, 2 or more; got {strengths!r}.")
-    strength = None if strength is None else _two_means(strength)
+    strength = None if strength is None else as_two_means(strength)
     omitted = omitted_variable_bias(table, benchmarks="all")
     if served == "linear":
         prior = calibrated_prior(
@@ -236,15 +256,6 @@ def bayesian_of_fits(
     unit, generator = hidden.standardized.effect_in_units(1.0), np.random.default_rng(seed)
     found = fitted_draws(hidden.fits, unit, draws, generator)
     return _result(omitted, hidden.fits.prior, found, "energy", level)
-
-
-def _two_means(strength: object) -> tuple[float, float]:
-    means = check_numbers("strength", strength)
-    if means.shape != (2,):
-        raise ArgumentError(
-            f"strength must be the two prior means, toward treatment and outcome; got {strength!r}."
-        )
-    return float(means[0]), float(means[1])
 
 
 def _chosen(table: CausalTable, method: str, latent_dim: int) -> str:
@@ -280,16 +291,9 @@ def _result(
     )
 
 
-def _central(draws: Float[np.ndarray, " draws"], level: float) -> tuple[float, float]:
-    lower, upper = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
-    return float(lower), float(upper)
-
-
-def _spread(of: str, draws: Float[np.ndarray, " draws"], level: float) -> dict[str, float]:
-    lower, upper = _central(draws, level)
-    return {f"{of}_mean": float(draws.mean()), f"{of}_lower": lower, f"{of}_upper": upper}
-
-
-def _in_chains(draws: Float[np.ndarray, " draws"]) -> Float[np.ndarray, "chains each"]:
-    each = max(1, len(draws) // CHAINS)
-    return draws[: each * (len(draws) // each)].reshape(-1, each)
+def _beside(tipping: float | None) -> str:
+    if tipping is None:
+        return ""
+    if tipping == 0:
+        return ", an interval that holds zero without any confounder"
+    return f", an interval that would hold zero if all biases were {tipping:.3g} times as large"

@@ -177,3 +177,21 @@ def _bias(energy: Energy, rows: Mapping[str, Tensor], effect: float) -> float:
         return seen_contrast(energy, rows) - effect
     follow = float(outcome.loading() * outcome.strengths.alignment)
     return follow * treatment_covariance(energy, rows) / residual_variance(rows)
+
+
+def central(draws: Float[np.ndarray, " draws"], level: float) -> tuple[float, float]:
+    """The ends of the central interval."""
+    lower, upper = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
+    return float(lower), float(upper)
+
+
+def spread(of: str, draws: Float[np.ndarray, " draws"], level: float) -> dict[str, float]:
+    """Mean and central interval, named after the law."""
+    lower, upper = central(draws, level)
+    return {f"{of}_mean": float(draws.mean()), f"{of}_lower": lower, f"{of}_upper": upper}
+
+
+def in_chains(draws: Float[np.ndarray, " draws"]) -> Float[np.ndarray, "chains each"]:
+    """Draws without an order as four chains."""
+    each = max(1, len(draws) // CHAINS)
+    return draws[: each * (len(draws) // each)].reshape(-1, each)

@@ -1,4 +1,4 @@
-r"""The factor at which bounds reach zero."""
+r"""The factors at which bounds, and draws, reach zero."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -9,7 +9,7 @@ from scipy.optimize import brentq
 
 from ebm_causal.sensitivity.weighted_arms import Arms, lower_bounds, upper_bounds
 
-LARGEST = 1e12  # no tipping point is looked for beyond this Lambda
+LARGEST = 1e12  # no tipping point is looked for beyond this
 
 
 def tipping_lambda(
@@ -36,6 +36,33 @@ def tipping_lambda(
         if high > LARGEST:
             return None
     return float(brentq(bound, max(1.0, high / 2), high, xtol=1e-12, rtol=1e-14))
+
+
+def tipping_bias(
+    seen: Float[np.ndarray, " draws"], bias: Float[np.ndarray, " draws"], tail: float
+) -> float | None:
+    """The smallest factor of the biases at which a share ``tail`` of what is left is zero or below.
+
+    Args:
+        seen: Draws of what is seen, mostly positive.
+        bias: Draws of the bias in them.
+        tail: The share.
+
+    Returns:
+        The factor; 0 where that share is there without any bias, None where no factor does it.
+    """
+
+    def near(factor: float) -> float:
+        return float(np.quantile(seen - factor * bias, tail))
+
+    if near(0.0) <= 0:
+        return 0.0
+    high = 1.0
+    while near(high) > 0:
+        high *= 2
+        if high > LARGEST:
+            return None
+    return float(brentq(near, 0.0, high, xtol=1e-10))
 
 
 def _near_end(drawn: Sequence[Arms], positive: bool, tail: float, factor: float) -> float:
