@@ -37,6 +37,8 @@ def read_dot(text: str) -> nx.DiGraph:
     Raises:
         GraphError: If the text is not one directed graph of nodes and edges.
     """
+    if not isinstance(text, str):
+        raise GraphError(f"DOT is text; got {type(text).__name__}.")
     tokens = deque(_tokens(text))
     _read_head(tokens)
     graph: nx.DiGraph = nx.DiGraph()

@@ -106,13 +106,7 @@ def refute(
         TableError: If a column is missing, stands twice, or holds what is not a finite number.
         ConvergenceError: If DoWhy returns no finite effect.
     """
-    if simulations < FEWEST_SIMULATIONS:
-        raise ArgumentError(
-            f"simulations must be {FEWEST_SIMULATIONS} or more, or p never reaches .05; got {simulations}."
-        )
-    unknown = [name for name in tests if name not in TESTS]
-    if unknown or isinstance(tests, str):
-        raise ArgumentError(f"tests must be a list of {', '.join(map(repr, TESTS))}; got {tests!r}.")
+    _check_asked(frame, adjustment, tests, (simulations, seed))
     data = _plain(frame, (treatment, outcome, *adjustment))
     effects: list[float] = []
     with _quiet(), _numpy_state():
@@ -124,6 +118,25 @@ def refute(
     draws = np.asarray(effects).reshape(len(tests), simulations)
     claims = [CLAIMS[TESTS.index(name)] for name in tests]
     return tuple(refutation(claim, _finite(estimate), own) for claim, own in zip(claims, draws, strict=True))
+
+
+def _check_asked(frame: object, adjustment: object, tests: object, counts: tuple[Any, Any]) -> None:
+    from ebm_causal.shapes import is_whole  # with torch, which graphs do without
+
+    simulations, seed = counts
+    if not is_whole(simulations) or simulations < FEWEST_SIMULATIONS:
+        raise ArgumentError(
+            f"simulations must be {FEWEST_SIMULATIONS} or more, or p never reaches .05; got {simulations!r}."
+        )
+    if not is_whole(seed) or not 0 <= seed < 2**32:
+        raise ArgumentError(f"seed must be a whole number from 0 to below 2 ** 32; got {seed!r}.")
+    if not isinstance(frame, pd.DataFrame):
+        raise TableError(f"the data must be a DataFrame; got {type(frame).__name__}.")
+    names = tests if isinstance(tests, Sequence) and not isinstance(tests, str) else ()
+    if not names or any(name not in TESTS for name in names):
+        raise ArgumentError(f"tests must be a list of {', '.join(map(repr, TESTS))}; got {tests!r}.")
+    if not isinstance(adjustment, Sequence) or isinstance(adjustment, str):
+        raise ArgumentError(f"adjustment must be a list of columns; got {adjustment!r}.")
 
 
 def _states(tests: Sequence[str], simulations: int, seed: int) -> Iterator[tuple[str, np.random.RandomState]]:

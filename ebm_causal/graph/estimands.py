@@ -76,7 +76,7 @@ class Expression:
             ArgumentError: If a variable has no axis, or these are no probabilities.
             TableError: If the expression is not defined: levels that it conditions on never occur together.
         """
-        levels = {name: range(size) for name, size in zip(names, joint.shape, strict=False)}
+        levels = {name: range(size) for name, size in zip(names, np.shape(joint), strict=False)}
         return self._evaluated(joint, names, levels)
 
     def estimate(self, frame: pd.DataFrame) -> pd.DataFrame:

@@ -61,6 +61,8 @@ def check_joint(joint: Float[np.ndarray, "*levels"], names: Sequence[str], neede
     Raises:
         ArgumentError: If an axis or a name is missing, or these are no probabilities.
     """
+    if not isinstance(joint, np.ndarray):
+        raise ArgumentError(f"a joint distribution is an array; got {type(joint).__name__}.")
     if len(names) != joint.ndim or len(set(names)) != len(names):
         raise ArgumentError(f"the joint has {joint.ndim} axes, which need as many names; got {list(names)}.")
     absent = [name for name in needed if name not in names]
@@ -97,6 +99,8 @@ def count_levels(
     Raises:
         TableError: If a column is not there once, has missing values, or all have too many levels together.
     """
+    if not isinstance(frame, pd.DataFrame):
+        raise TableError(f"the data must be a DataFrame; got {type(frame).__name__}.")
     for name in names:
         if list(frame.columns).count(name) != 1:
             raise TableError(f"the column {name!r} must stand once in the table.")

@@ -249,7 +249,21 @@ class CausalGraph:
         return f"CausalGraph({', '.join(parts)})"
 
 
+def required_graph(graph: object) -> CausalGraph:
+    """What must be a causal graph.
+
+    Raises:
+        GraphError: If it is none.
+    """
+    if isinstance(graph, CausalGraph):
+        return graph
+    kind = type(graph).__name__
+    raise GraphError(f"a causal graph is needed; got {kind}. Make one by CausalGraph.from_networkx(...).")
+
+
 def _names(group: str | Iterable[str]) -> tuple[str, ...]:
+    if not isinstance(group, Iterable):
+        raise GraphError(f"the variables of a causal graph are given by name; got {group!r}.")
     names = (group,) if isinstance(group, str) else tuple(group)
     for name in names:
         if not isinstance(name, str) or not name:

@@ -12,7 +12,7 @@ from ebm_causal.graph.estimands import Estimand, Expression
 from ebm_causal.graph.expressions import Probability, Term, product, summed
 from ebm_causal.graph.front_doors import is_front_door, largest_front_door, thinned
 from ebm_causal.graph.general import Projection, factors, hedge_of, identified_term
-from ebm_causal.graph.graphs import CausalGraph
+from ebm_causal.graph.graphs import CausalGraph, required_graph
 from ebm_causal.graph.separation import (
     cheapest_separator,
     minimal_separators,
@@ -107,6 +107,8 @@ def is_back_door_set(graph: CausalGraph, treatment: str, outcome: str, adjustmen
         (True, False)
     """
     _check_question(graph, treatment, outcome)
+    if not isinstance(adjustment, Iterable) or isinstance(adjustment, str):
+        raise GraphError(f"an adjustment set is a list of names; got {adjustment!r}.")
     names = tuple(adjustment)
     for name in names:
         if graph.require(name) in graph.latents:
@@ -123,6 +125,8 @@ def is_back_door_set(graph: CausalGraph, treatment: str, outcome: str, adjustmen
 def _check_costs(graph: CausalGraph, costs: Mapping[str, float]) -> None:
     from ebm_causal.shapes import as_number  # with torch, which a graph without costs does without
 
+    if not isinstance(costs, Mapping):
+        raise IdentificationError(f"costs are given by name, as {{'w': 2.0}}; got {costs!r}.")
     for name, cost in costs.items():
         if graph.require(name) in graph.latents:
             raise IdentificationError(f"{name!r} is latent: no cost buys it. If it can be measured, say so.")
@@ -131,18 +135,14 @@ def _check_costs(graph: CausalGraph, costs: Mapping[str, float]) -> None:
 
 
 def _check_question(graph: object, treatment: str, outcome: str) -> None:
-    if not isinstance(graph, CausalGraph):
-        kind = type(graph).__name__
-        raise GraphError(f"a causal graph is needed; got {kind}. Make one by CausalGraph.from_networkx(...).")
+    graph = required_graph(graph)
     for role, name in (("treatment", treatment), ("outcome", outcome)):
         if graph.require(name) in graph.latents:
             raise IdentificationError(
                 f"the {role} {name!r} is latent; a question is about observed variables."
             )
     if treatment == outcome:
-        raise IdentificationError(
-            f"treatment and outcome are both {treatment!r}; they must be two variables."
-        )
+        raise IdentificationError(f"treatment and outcome are both {name!r}; they must be two variables.")
 
 
 def _by_back_door(

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations, islice
 
-from ebm_causal.graph.graphs import CausalGraph
+from ebm_causal.graph.graphs import CausalGraph, required_graph
 from ebm_causal.graph.separation import minimal_separators
 
 MOST_GIVEN = 100  # sets looked at for one pair, of which the smallest is taken
@@ -42,6 +42,9 @@ def testable_implications(graph: CausalGraph) -> tuple[Independence, ...]:
     Returns:
         The independences, in the order of the graph.
 
+    Raises:
+        GraphError: If it is no causal graph.
+
     Examples:
         >>> import ebm_causal as ec
         >>> from ebm_causal.graph import testable_implications
@@ -51,7 +54,7 @@ def testable_implications(graph: CausalGraph) -> tuple[Independence, ...]:
     References:
         Pearl (2009), Causality, section 1.2.3; van der Zander, Liskiewicz and Textor (2014).
     """
-    return tuple(_implications(graph))
+    return tuple(_implications(required_graph(graph)))
 
 
 def _implications(graph: CausalGraph) -> Iterator[Independence]:

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from scipy.special import chdtrc, fdtrc
 
 from ebm_causal.errors import ArgumentError, TableError
-from ebm_causal.graph.graphs import CausalGraph
+from ebm_causal.graph.graphs import CausalGraph, required_graph
 from ebm_causal.graph.implications import Independence, testable_implications
 
 FEW_LEVELS = 10
@@ -95,6 +95,9 @@ def check_implications(
     References:
         S. Holm 1979; A. Ankan, I. Wortel and J. Textor 2021, Testing graphical causal models.
     """
+    required_graph(graph)
+    if not isinstance(frame, pd.DataFrame):
+        raise TableError(f"the data must be a DataFrame; got {type(frame).__name__}.")
     if not 0 < alpha < 1:
         raise ArgumentError(f"alpha must be between 0 and 1; got {alpha}.")
     absent = [name for name in discrete if name not in graph.observed]

@@ -82,7 +82,7 @@ def read_gml(text: str) -> nx.DiGraph:
     """
     try:
         read = nx.parse_gml(text)
-    except (nx.NetworkXError, ValueError) as error:
+    except (nx.NetworkXError, ValueError, TypeError, AttributeError) as error:
         raise GraphError(f"this is not GML: {error}") from error
     if not read.is_directed():
         raise GraphError("GML must hold a directed graph: set `directed 1`.")

@@ -15,7 +15,7 @@ from ebm_causal.intervention.estimators import Method, by_both, by_standardizati
 from ebm_causal.intervention.front_door import by_front_door
 from ebm_causal.intervention.instruments import by_instrument
 from ebm_causal.intervention.options import ROBUST, Bootstrap, Options, check_options
-from ebm_causal.intervention.overlap import separation_warnings
+from ebm_causal.intervention.positivity import unmet_warnings
 from ebm_causal.intervention.regression_errors import clustered_error, resampled_slope, robust_error
 from ebm_causal.intervention.regressions import regress
 from ebm_causal.intervention.samples import sample_of
@@ -111,20 +111,7 @@ def adjust(
         M. Hernan and J. Robins 2020, chapters 12, 13, 15 and 16; J. Robins, A. Rotnitzky and L. Zhao 1994;
         V. Chernozhukov et al. 2018 (cross-fitting); J. Pearl 2009, section 3.3.2.
     """
-    options = Options(
-        method=method,
-        interactions=interactions,
-        folds=folds,
-        target=target,
-        contrast=contrast,
-        stabilized=stabilized,
-        trim=trim,
-        outcome_model=outcome_model,
-        propensity_model=propensity_model,
-        mediators=tuple(mediators) if not isinstance(mediators, str) else mediators,
-        instruments=tuple(instruments) if not isinstance(instruments, str) else instruments,
-        seed=seed,
-    )
+    options = Options.among(locals())
     check_options(table, options)
     clusters = cluster_codes(table, cluster)
     if method in MEANS:
@@ -179,7 +166,7 @@ def _by_regression(
 ) -> Effect:
     design = Design(rows=table.rows, blocks=()) if method == "naive" else table.design
     fit = regress(table, design)
-    notes = separation_warnings(table) if method == "regression" else ()
+    notes = unmet_warnings(table, np.ones(table.rows, bool), "ate") if method == "regression" else ()
     options = Options(method=method)
     if isinstance(errors, Bootstrap):
         point = resampled_slope(table.treatment_values, table.outcome_values, design)

@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from ebm_causal.energies import Energy
+from ebm_causal.energies import Energy, as_energy
 from ebm_causal.errors import EnergyError
 from ebm_causal.intervention.counterfactuals import Action, conventions, predicted
 from ebm_causal.intervention.surgery import refuse_undirected_surgery
@@ -110,6 +110,7 @@ def probabilities_of_causation(
     """
     if treatment == outcome:
         raise EnergyError(f"treatment and outcome are both {treatment!r}; they must be two variables.")
+    energy = as_energy(energy)
     refuse_undirected_surgery(energy, (treatment, outcome))
     for name in (treatment, outcome):
         if name not in energy.variables:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ebm_causal.errors import ArgumentError, ConvergenceError
 from ebm_causal.gibbs import single_or_schedule
-from ebm_causal.shapes import Betas
+from ebm_causal.shapes import Betas, as_number, is_whole
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,15 +52,24 @@ class Draws:
         Raises:
             ArgumentError: If the probability is not between zero and one.
         """
-        if not 0 < probability < 1:
-            raise ArgumentError(f"an interval's probability lies between 0 and 1; got {probability}.")
-        ends = torch.tensor([0.5 - probability / 2, 0.5 + probability / 2]).to(self.values)
+        share = as_number(probability)
+        if share is None or not 0 < share < 1:
+            raise ArgumentError(f"an interval's probability lies between 0 and 1; got {probability!r}.")
+        ends = torch.tensor([0.5 - share / 2, 0.5 + share / 2]).to(self.values)
         lower, upper = torch.quantile(self.values, ends, dim=self._depth)
         return lower, upper
 
     def contrast(self, high: int, low: int) -> tuple[Tensor, Tensor]:
-        """The difference of two rows' means, ``[dim]`` or ``[betas, dim]``, and its Monte Carlo error."""
+        """The difference of two rows' means, ``[dim]`` or ``[betas, dim]``, and its Monte Carlo error.
+
+        Raises:
+            ArgumentError: If there is no such row.
+        """
         place = self._depth
+        rows = self.mean.shape[place]
+        for row in (high, low):
+            if not is_whole(row) or not -rows <= row < rows:
+                raise ArgumentError(f"a contrast is of two rows, from 0 to {rows - 1}; got {row!r}.")
         difference = self.mean.select(place, high) - self.mean.select(place, low)
         together = self.deviations.select(place + 1, high) - self.deviations.select(place + 1, low)
         return difference, (together**2).sum(place).sqrt()

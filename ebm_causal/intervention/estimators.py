@@ -20,11 +20,10 @@ from ebm_causal.intervention.options import Options
 from ebm_causal.intervention.overlap import (
     heavy_rows,
     refuse_separated_columns,
-    separation_warnings,
     weights_of_arms,
 )
 from ebm_causal.intervention.parts import Part, parts_of
-from ebm_causal.intervention.positivity import positivity_warnings
+from ebm_causal.intervention.positivity import positivity_warnings, unmet_warnings
 from ebm_causal.intervention.propensities import fit_logit
 from ebm_causal.intervention.samples import Sample
 
@@ -82,7 +81,7 @@ def by_standardization(sample: Sample, options: Options, influence: bool) -> Ans
         gradients = np.column_stack([members @ lever for lever in levers])
         by_row = columns @ np.linalg.solve(triangle, np.linalg.solve(triangle.T, gradients))
         moved = sample.size * (members[:, None] * (predicted - estimates) + by_row * noise[:, None])
-    notes = separation_warnings(sample.table) if influence else ()
+    notes = unmet_warnings(sample.table, sample.members > 0, options.target) if influence else ()
     return Answer(estimates=estimates, influence=moved, kind="M-estimation", warnings=notes)
 
 

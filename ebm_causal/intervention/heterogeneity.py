@@ -14,6 +14,7 @@ from ebm_causal.intervention.adjustment import effect_on_members
 from ebm_causal.intervention.columns import cluster_codes, named_column
 from ebm_causal.intervention.effects import Effect
 from ebm_causal.intervention.options import ARMS, Bootstrap, Options, check_options
+from ebm_causal.shapes import is_whole
 
 FEW_LEVELS = 12
 """Numeric columns with more values are cut into classes of about equal size."""
@@ -117,17 +118,7 @@ def effects_by(
     References:
         V. Semenova and V. Chernozhukov 2021, Debiased machine learning of conditional average effects.
     """
-    options = Options(
-        method=method,
-        interactions=interactions,
-        folds=folds,
-        target=target,
-        contrast=contrast,
-        trim=trim,
-        outcome_model=outcome_model,
-        propensity_model=propensity_model,
-        seed=seed,
-    )
+    options = Options.among(locals())
     if method not in ARMS:
         raise ArgumentError(f"effects by groups need one of the methods {', '.join(ARMS)}; got {method!r}.")
     check_options(table, options)
@@ -146,8 +137,8 @@ def effects_by(
 def _groups(table: CausalTable, by: str, classes: int) -> tuple[list[str], np.ndarray]:
     column = named_column(table, by, "group")
     if pd.api.types.is_numeric_dtype(column) and column.nunique() > FEW_LEVELS:
-        if classes < 2:
-            raise ArgumentError(f"classes must be 2 or more; got {classes}.")
+        if not is_whole(classes) or classes < 2:
+            raise ArgumentError(f"classes must be 2 or more; got {classes!r}.")
         column = pd.qcut(column, classes, duplicates="drop")
     codes, levels = pd.factorize(column, sort=True)
     if table.treatment_kind == "binary":

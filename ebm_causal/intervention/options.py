@@ -1,12 +1,12 @@
 """What an adjustment can be told, and which method each option serves."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
 from ebm_causal.data import CausalTable
 from ebm_causal.errors import ArgumentError
-from ebm_causal.shapes import as_number, is_whole
+from ebm_causal.shapes import as_number, check_callable, is_whole
 
 METHODS = (
     *("naive", "regression", "weighting", "standardization", "doubly_robust"),
@@ -64,6 +64,13 @@ class Bootstrap:
         if not is_whole(self.draws) or self.draws < 20:
             raise ArgumentError(f"a bootstrap needs 20 draws or more; got {self.draws}.")
         check_row_seed(self.seed)
+        for name, value in (("workers", self.workers), ("backend", self.backend)):
+            kind = is_whole(value) if name == "workers" else isinstance(value, str)
+            if value is not None and not kind:
+                what = "a whole number" if name == "workers" else "the name of a back end of joblib"
+                raise ArgumentError(f"{name} must be {what}; got {value!r}.")
+        if self.progress is not None:
+            check_callable("progress", self.progress)
         if self.interval not in ("percentile", "basic", "normal"):
             raise ArgumentError(f"interval must be 'percentile', 'basic' or 'normal'; got {self.interval!r}.")
 
@@ -85,6 +92,17 @@ class Options:
     instruments: Sequence[str] = ()
     seed: int = 0
 
+    @classmethod
+    def among(cls, arguments: Mapping[str, Any]) -> "Options":
+        """Those options that are among a function's arguments; lists become tuples, so that an empty one is none."""
+        names = {option.name for option in fields(cls)}
+        given: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in arguments.items()
+            if name in names
+        }
+        return cls(**given)
+
     @property
     def learned(self) -> bool:
         """Whether a caller's own estimator is to be fitted."""
@@ -97,6 +115,11 @@ def check_options(table: CausalTable, options: Options) -> None:
     Raises:
         ArgumentError: With the option, and the methods that it serves.
     """
+    if not isinstance(table, CausalTable):
+        raise ArgumentError(
+            f"a CausalTable is needed; got {type(table).__name__}. Make one by ec.CausalTable(frame, treatment, "
+            "outcome, covariates)."
+        )
     method = options.method
     if method not in METHODS:
         raise ArgumentError(f"method must be one of {', '.join(map(repr, METHODS))}; got {method!r}.")
@@ -138,9 +161,12 @@ def _check_values(table: CausalTable, options: Options) -> None:
     arms = options.target != "ate" or options.contrast == "ratio"
     if arms and table.treatment_kind != "binary":
         raise ArgumentError(f"target and contrast compare two arms, and {table.treatment!r} is continuous.")
+    if not isinstance(options.stabilized, bool):
+        raise ArgumentError(f"stabilized must be True or False; got {options.stabilized!r}.")
     for role, names in (("mediators", options.mediators), ("instruments", options.instruments)):
-        if isinstance(names, str):
-            raise ArgumentError(f"{role} must be a list of names; got the text {names!r}.")
+        if isinstance(names, str) or not isinstance(names, Sequence):
+            what = "the text " if isinstance(names, str) else ""
+            raise ArgumentError(f"{role} must be a list of names; got {what}{names!r}.")
         if options.method == {"mediators": "front_door", "instruments": "instrument"}[role] and not names:
             raise ArgumentError(
                 f"method {options.method!r} needs {role}=[...], columns of the table's frame."

@@ -78,8 +78,9 @@ def outcome_model(
 def _chosen(table: CausalTable, interactions: Sequence[str] | None) -> list[int]:
     if interactions is None:
         return list(range(table.design.columns))
-    if isinstance(interactions, str):
-        raise ArgumentError(f"interactions must be a list of names; got the text {interactions!r}.")
+    if isinstance(interactions, str) or not isinstance(interactions, Sequence):
+        what = "the text " if isinstance(interactions, str) else ""
+        raise ArgumentError(f"interactions must be a list of names; got {what}{interactions!r}.")
     for name in interactions:
         if name not in table.covariates:
             raise ArgumentError(f"interactions name {name!r}, which is not among the covariates.")

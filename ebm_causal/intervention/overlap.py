@@ -31,17 +31,6 @@ def refuse_separated_columns(table: CausalTable) -> None:
                 )
 
 
-def separation_warnings(table: CausalTable) -> tuple[str, ...]:
-    """Warn where one column, or one level, has the arms apart: a linear model goes on there all the same."""
-    if table.treatment_kind != "binary":
-        return ()
-    try:
-        refuse_separated_columns(table)
-    except TableError as error:
-        return (f"The estimate rests on the model alone where the arms do not meet: {error}",)
-    return ()
-
-
 def _refuse_levels(factor: Factor, treated: np.ndarray) -> None:
     size = np.bincount(factor.codes, minlength=len(factor.levels))
     inside = np.bincount(factor.codes, weights=treated, minlength=len(factor.levels))

@@ -2,13 +2,18 @@
 
 import numpy as np
 from jaxtyping import Float
+from scipy.special import expit
 
 from ebm_causal.data import CausalTable, Factor
+from ebm_causal.errors import ConvergenceError, TableError
+from ebm_causal.intervention.overlap import refuse_separated_columns
+from ebm_causal.intervention.propensities import fit_logit, scaled_columns
 
 EXTREME = 0.01
 """A chance of an arm below this is one row in a hundred: what the other arm does there is a guess."""
 
 SHARE = 0.01  # of the rows with so small a chance; below it nobody needs a warning
+MOST = 3e8  # products in a step of Newton's method, a third of a second
 CUTS = 32
 CONDITIONS = 3
 WORTH = 0.03  # what a further condition must add
@@ -33,6 +38,26 @@ def positivity_warnings(
             "The effect there rests on the model."
         )
     return tuple(warnings)
+
+
+def unmet_warnings(table: CausalTable, inside: np.ndarray, target: str) -> tuple[str, ...]:
+    """For a model of the outcome, which goes on where the arms do not meet: warn where that is, by column or region.
+
+    The chance of an arm is that of a logit, fitted to say this alone, up to ``MOST`` products a step.
+    """
+    if table.treatment_kind != "binary":
+        return ()
+    try:
+        refuse_separated_columns(table)
+        if table.rows * table.design.columns**2 > MOST:
+            return ()
+        columns = scaled_columns(table)[0]
+        chance = expit(columns @ fit_logit(columns, table.treatment_values)[0])
+    except ConvergenceError:
+        return ()
+    except TableError as error:
+        return (f"The estimate rests on the model alone where the arms do not meet: {error}",)
+    return positivity_warnings(table, chance, inside, target)
 
 
 def region(table: CausalTable, far: np.ndarray, inside: np.ndarray) -> tuple[str, np.ndarray]:
