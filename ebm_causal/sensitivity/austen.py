@@ -1,7 +1,7 @@
 r"""Austen plots: how strong a hidden confounder must be for a given bias, whatever the model of the outcome."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -12,7 +12,7 @@ from scipy.special import polygamma
 
 from ebm_causal.data import CausalTable
 from ebm_causal.errors import ArgumentError, TableError
-from ebm_causal.intervention import adjust, propensity, regress
+from ebm_causal.intervention import Effect, adjust, propensity, regress
 from ebm_causal.sensitivity.arguments import check_table
 from ebm_causal.sensitivity.groups import chosen_groups, without_group
 from ebm_causal.sensitivity.ranges import check_count, check_number, check_numbers
@@ -39,6 +39,8 @@ class AustenCurve:
         benchmarks: For each covariate or group, its own influence and partial :math:`R^2`.
         target: ``ate``, or ``att`` for the treated.
         text: What it says.
+        tipping_point_of_interval: The strength toward both at which the regression's interval, as wide as it is, would
+            hold zero; 0 if it does already, None where a bias was given or not even the strongest does it.
     """
 
     influence: Float[np.ndarray, " points"]
@@ -48,6 +50,7 @@ class AustenCurve:
     benchmarks: dict[str, tuple[float, float]]
     target: str
     text: str
+    tipping_point_of_interval: float | None = None
 
     def summary(self) -> pd.DataFrame:
         """The benchmarks: influence, partial R^2, and the partial R^2 that would give the bias at that influence."""
@@ -141,7 +144,8 @@ def austen_curve(
         check_callable("outcome_fit", outcome_fit)
     check_count("points", points)
     groups, fitted = chosen_groups(table, benchmarks), outcome_fit or least_squares_fit
-    size = abs(adjust(table, "regression").estimate if bias is None else check_number("bias", bias))
+    effect = adjust(table, "regression") if bias is None else None
+    size = abs(effect.estimate if effect is not None else check_number("bias", bias))
     if size == 0:
         raise ArgumentError("a bias of 0 needs no confounder; give the size of the bias that would matter.")
     chance, left = propensity(table).values, _residual_variance(table, fitted)
@@ -150,9 +154,11 @@ def austen_curve(
     r2 = np.array([needed(alpha) for alpha in influence])
     own = {name: _own(table, group, fitted, chance, left) for name, group in groups.items()}
     tipping = needed.balanced()
+    of_interval = None if effect is None else _of_interval(needed, effect)
     return AustenCurve(
         influence=influence[r2 <= 1], r2_outcome=r2[r2 <= 1], bias=size, tipping_point=tipping, benchmarks=own,
-        target=target, text=_words(size, tipping, own, needed),
+        target=target, text=_words(size, tipping, own, needed) + _interval_words(effect, of_interval),
+        tipping_point_of_interval=of_interval,
     )  # fmt: skip
 
 
@@ -187,6 +193,22 @@ class _Needed:
             if self(WEAKEST) > WEAKEST
             else WEAKEST
         )
+
+
+def _of_interval(needed: _Needed, effect: Effect) -> float | None:
+    """The strength toward both that moves the interval's end next to zero there."""
+    lower, upper = effect.interval
+    if lower <= 0 <= upper:
+        return 0.0
+    return replace(needed, size=min(abs(lower), abs(upper))).balanced()
+
+
+def _interval_words(effect: Effect | None, tipping: float | None) -> str:
+    if effect is None or tipping is None:
+        return ""
+    if tipping == 0:
+        return f" The {effect.level:.0%} interval holds zero without any."
+    return f" With {tipping:.2%} and {tipping:.2%} the {effect.level:.0%} interval would hold zero."
 
 
 def _residual_variance(table: CausalTable, fitted: OutcomeFit) -> float:

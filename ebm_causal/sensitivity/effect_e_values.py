@@ -104,7 +104,10 @@ def _of_difference(
         raise ArgumentError(
             f"a difference of {estimate / sd:.4g} sd has no risk ratio that a computer can hold."
         )
-    how = f" The risk ratio stands for a difference of means: exp(.91 d), d the difference over {where}."
+    how = (
+        f" The risk ratio stands for a difference of means: exp(.91 d), d the difference over {where}, the interval's "
+        "level 95%."
+    )
     ratios = [math.exp(log_ratio + side * reach) for side in (0, -1, 1)]
     without = {name: math.exp(log_ratio + FROM_DIFFERENCE * by / sd) for name, by in moved.items()}
     return e_value_of_ratio(ratios[0], ratios[1], ratios[2], how, without)
@@ -125,6 +128,9 @@ def _of_risks(
         )
     lower, ratio, upper = (max(float(end), RISK_FLOOR) / risk for end in ends)
     which = "among the untreated" if table.treatment_kind == "binary" else "on average"
-    how = f" The risk ratio is the risk {which}, {risk:.4g}, with the effect added{called}, over that risk."
+    how = (
+        f" The risk ratio is the risk {which}, {risk:.4g}, with the effect added{called}, over that risk, the "
+        f"interval's level {effect.level:.0%}."
+    )
     without = {name: max(ends[1] + step * by / width, RISK_FLOOR) / risk for name, by in moved.items()}
     return e_value_of_ratio(ratio, lower, upper, how, without)
