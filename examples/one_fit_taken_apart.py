@@ -32,10 +32,10 @@ class Outcome(nn.Module):
         return self.effect * x + self.hidden * z
 
 
-def world():
+def world(noises=(1.0, 0.5**0.5)):
     """Noises of variance one and a half; the effect of x is 1, that of z is 2."""
-    x = ec.Mechanism("x", "z", Treatment(), ec.SquaredError(1.0))
-    y = ec.Mechanism("y", ("x", "z"), Outcome(), ec.SquaredError(0.5**0.5))
+    x = ec.Mechanism("x", "z", Treatment(), ec.SquaredError(noises[0]))
+    y = ec.Mechanism("y", ("x", "z"), Outcome(), ec.SquaredError(noises[1]))
     return x + y + ec.GaussianRegularizer(1)
 
 
@@ -53,6 +53,7 @@ priors = {name: Normal(0.0, 3.0) for name in ("pull", "effect", "hidden")}
 fit = ec.fit(world(), rows, method="map", priors=priors)
 parts = ec.decompose_variance(fit)
 print(parts.summary().round(3))
+parts.plot()
 assert abs(float(parts.total) / float(rows["y"].var()) - 1) < 0.15
 assert float(parts.epistemic) < 0.1 * float(parts.total)
 assert float(parts.parts["cov(x, z)"]) > 0  # z pushes x and y the same way
@@ -92,9 +93,28 @@ table["sampled sd"] = sampled.summary()["sd"].to_numpy()
 print(table.round(3))
 assert (abs(table["laplace sd"] / table["sampled sd"] - 1) < 0.35).all()
 
+# %%
+laplace.plot()
+
+# %% [markdown]
+# ## What the data cannot tell
+# So far the noises were held, a decree. Let the rows of the same energy tell them too: two noises and three slopes
+# out of the three moments of (x, y). Two directions are left about which no number of rows says anything, and the
+# bound of Cramer and Rao does not exist: pulls and noises can be traded, and (x, y) stay as they are.
+
+# %%
+noises = [nn.Parameter(torch.tensor(value)) for value in (1.0, 0.5**0.5)]
+everything = ec.fisher_information(world(noises), over=("x", "y"))
+print(everything)
+for direction in everything.unidentified:
+    print({name: round(weight, 2) for name, weight in direction.weights.items()})
+everything.plot()
+assert everything.rank == 3
+assert everything.cramer_rao is None
+
 # %% [markdown]
 # ## What was learned
 # - Almost all of the variance of y is aleatoric: no number of rows takes it away; seeing z would.
-# - Here the form of the energy (fixed noises, a standard normal z) identifies the effect. With the scales open as
-#   well, a direction without information appears: see the page on what no number of rows will tell.
+# - The form of the energy (fixed noises, a standard normal z) identified the effect. With the noises open as well, two
+#   of five directions have no information: what an analysis then says about them, it got from its prior.
 # - The curvature and the sampled posterior agree, which is what makes the shortcut a shortcut.

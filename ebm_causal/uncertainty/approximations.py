@@ -26,7 +26,8 @@ class LaplaceApproximation:
         over: ``parameters``, ``latents`` or ``both``.
         names: Of the parameters; empty for ``latents``.
         mean: Of the parameters, ``[parameters]``.
-        covariance: Of the parameters; None for ``latents``.
+        covariance: Of the parameters; None for ``latents``, and where only its diagonal was asked for.
+        variance: Its diagonal; None for ``latents``.
         latents: The modes, ``[rows, dim]`` by name; empty for ``parameters``.
         latent_covariance: Of each row's latents joined, ``[rows, k, k]``: at the fitted parameters for ``latents``,
             with the parameters' uncertainty for ``both``.
@@ -41,6 +42,7 @@ class LaplaceApproximation:
     names: tuple[str, ...]
     mean: Tensor
     covariance: Tensor | None
+    variance: Tensor | None
     latents: Mapping[str, Tensor]
     latent_covariance: Tensor | None
     cross_covariance: Tensor | None
@@ -51,8 +53,8 @@ class LaplaceApproximation:
     def summary(self) -> pd.DataFrame:
         """Mean and standard deviation of every parameter, and of every latent as ``name[row, coordinate]``."""
         labels, means, spread = list(self.names), self.mean.tolist(), []
-        if self.covariance is not None:
-            spread = self.covariance.diagonal().sqrt().tolist()
+        if self.variance is not None:
+            spread = self.variance.sqrt().tolist()
         if self.latent_covariance is not None:
             deviations = self.latent_covariance.diagonal(dim1=-2, dim2=-1).sqrt()
             sizes = [value.flatten(1).shape[-1] for value in self.latents.values()]
@@ -73,11 +75,13 @@ class LaplaceApproximation:
         generator = torch.Generator().manual_seed(check_seed(seed))
         found: dict[str, Tensor] = {}
         shift: Tensor | float = 0.0
-        if self.covariance is not None:
+        if self.variance is not None:
             noise = torch.randn(draws, len(self.mean), generator=generator, dtype=self.mean.dtype)
-            apart = noise @ _root(self.covariance).mT
+            apart = (
+                noise * self.variance.sqrt() if self.covariance is None else noise @ _root(self.covariance).mT
+            )
             found["parameters"] = self.mean + apart
-            if self.cross_covariance is not None:
+            if self.cross_covariance is not None and self.covariance is not None:
                 slopes = self.cross_covariance @ torch.linalg.inv(self.covariance)
                 shift = torch.einsum("rkp,sp->srk", slopes, apart)
         if self.latent_covariance is None:
@@ -122,7 +126,7 @@ class LaplaceApproximation:
         check_seed(seed)
         check_progress(progress)
         (given,) = in_one_precision(self.fit.energy, values_by_name("given", given))
-        if self.covariance is None:
+        if self.variance is None:
             return self.fit.predict(query, given=given, draws=draws, seed=seed)
         if parameter_draws > draws:
             raise ArgumentError(f"parameter_draws must be from 1 to draws={draws}; got {parameter_draws}.")

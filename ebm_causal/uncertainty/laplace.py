@@ -8,23 +8,31 @@ import torch
 from torch import Tensor
 
 from ebm_causal.calculus import parameter_jacobian
-from ebm_causal.energies import named_parameters, normalized
+from ebm_causal.energies import normalized
 from ebm_causal.errors import ArgumentError, ConvergenceError
 from ebm_causal.gibbs import minimize, restrict
 from ebm_causal.learning import Fit
 from ebm_causal.shapes import check_choice
 from ebm_causal.threads import one_thread
 from ebm_causal.uncertainty.approximations import LaplaceApproximation, fitted_parameters
+from ebm_causal.uncertainty.diagonals import Priors, diagonal_curvature
 from ebm_causal.uncertainty.settings import Progress, check_damping, check_progress
 from ebm_causal.uncertainty.values import check_fit
 
 Over = Literal["parameters", "latents", "both"]
+Structure = Literal["full", "diagonal"]
 FLAT = 1e-7  # of the largest eigenvalue: below it a direction is not identified, as for fits
 
 
 @one_thread()
 def laplace_approximation(
-    fit: Fit, over: Over = "both", *, damping: float = 0.0, progress: Progress | None = None
+    fit: Fit,
+    over: Over = "both",
+    *,
+    structure: Structure = "full",
+    priors: Priors = None,
+    damping: float = 0.0,
+    progress: Progress | None = None,
 ) -> LaplaceApproximation:
     r"""Approximate the posterior around a fit by a normal one.
 
@@ -41,6 +49,9 @@ def laplace_approximation(
     Args:
         fit: A fit that computed a curvature (``map`` or collapsed ``svi``), with priors for the evidence.
         over: ``parameters``, ``latents`` (at the fitted parameters) or ``both``.
+        structure: ``full``, for up to 400 parameters; or ``diagonal``, for any number of them in fits without latents:
+            the Gauss-Newton curvature's diagonal and the priors', which takes parameters as independent.
+        priors: For ``diagonal``: those of the fit once more, which keeps them in words alone.
         damping: Added to the curvatures' diagonals. Zero refuses what is singular or indefinite.
         progress: Told the share done and what is being done, where minimizing takes long.
 
@@ -64,9 +75,16 @@ def laplace_approximation(
         redux.
     """
     check_choice("over", over, get_args(Over))
+    check_choice("structure", structure, get_args(Structure))
     check_progress(progress)
     damping = check_damping(damping)
     check_fit(fit)
+    if structure == "diagonal" and over != "latents":
+        return _of_diagonal(fit, over, priors, damping)
+    if priors is not None:
+        raise ArgumentError(
+            "priors serve structure='diagonal'; elsewhere the fit's curvature holds them: leave them out."
+        )
     curvature = _curvature(fit, damping) if over != "latents" else None
     covariance = None if curvature is None else torch.cholesky_inverse(torch.linalg.cholesky(curvature))
     blocks = (
@@ -84,10 +102,13 @@ def laplace_approximation(
         names=fit.labels if covariance is not None else (),
         mean=fit.mean if covariance is not None else fit.mean[:0],
         covariance=covariance,
+        variance=None if covariance is None else covariance.diagonal(),
         latents={} if blocks is None else blocks.modes,
         latent_covariance=latent_covariance,
         cross_covariance=cross,
-        log_evidence=None if curvature is None else _log_evidence(fit, curvature),
+        log_evidence=None
+        if curvature is None
+        else _log_evidence(fit, float(torch.linalg.slogdet(curvature).logabsdet)),
         damping=damping,
         fit=fit,
     )
@@ -99,7 +120,34 @@ class _Blocks(NamedTuple):
     slopes: Tensor | None  # of the modes in the parameters, [rows, k, p]
 
 
+def _of_diagonal(fit: Fit, over: str, priors: Priors, damping: float) -> LaplaceApproximation:
+    """Parameters alone, each with the variance that its own curvature gives it."""
+    if fit.latents:
+        raise ArgumentError(
+            f"structure='diagonal' serves fits without latents; this one has {list(fit.latents)}. Take 'full'."
+        )
+    curvature = diagonal_curvature(fit, priors) + damping
+    bad = (curvature <= FLAT * curvature.max()).nonzero().flatten().tolist()
+    if bad:
+        raise ConvergenceError(
+            f"the data and priors do not curve {[fit.labels[i] for i in bad[:5]]}: the smallest curvature is "
+            f"{float(curvature.min()):.3g}. Give priors, or damping."
+        )
+    return LaplaceApproximation(
+        over=over, names=fit.labels, mean=fit.mean, covariance=None, variance=1 / curvature, latents={},
+        latent_covariance=None, cross_covariance=None,
+        log_evidence=_log_evidence(fit, float(curvature.log().sum())), damping=damping, fit=fit,
+    )  # fmt: skip
+
+
 def _curvature(fit: Fit, damping: float) -> Tensor:
+    if fit.curvature is None and fit.guide == "collapsed":
+        instead = (
+            "Name some in fixed=" if fit.latents else "Take structure='diagonal', or name some in fixed="
+        )
+        raise ArgumentError(
+f"the fit computed no curvature: {len(fit.labels)} parameters are too many for a whole one. {instead}."
+        )
     if fit.curvature is None:
         raise ArgumentError(
             f"a fit by {fit.method!r} ({fit.guide}) computed no curvature: fit with method='map', or take its draws."
@@ -151,12 +199,7 @@ def _positive(matrix: Tensor, damping: float, what: str) -> Tensor:
     return damped
 
 
-def _log_evidence(fit: Fit, curvature: Tensor) -> float | None:
-    named = named_parameters(fit.energy)
-    fitted = {
-        name for name in named if any(label == name or label.startswith(f"{name}[") for label in fit.labels)
-    }
-    if fitted - set(fit.priors):
+def _log_evidence(fit: Fit, log_det: float) -> float | None:
+    if set(fitted_parameters(fit, fit.energy).names) - set(fit.priors):
         return None
-    volume = len(curvature) * math.log(2 * math.pi) - float(torch.linalg.slogdet(curvature).logabsdet)
-    return fit.diagnostics.history[-1] + 0.5 * volume
+    return fit.diagnostics.history[-1] + 0.5 * (len(fit.labels) * math.log(2 * math.pi) - log_det)
