@@ -146,7 +146,7 @@ def _curvature(fit: Fit, damping: float) -> Tensor:
             "Name some in fixed=" if fit.latents else "Take structure='diagonal', or name some in fixed="
         )
         raise ArgumentError(
-f"the fit computed no curvature: {len(fit.labels)} parameters are too many for a whole one. {instead}."
+            f"the fit computed no curvature: {len(fit.labels)} parameters are too many for a whole one. {instead}."
         )
     if fit.curvature is None:
         raise ArgumentError(

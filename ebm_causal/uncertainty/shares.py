@@ -27,9 +27,10 @@ def covariance_shares(slopes: Taylor, weights: Tensor, sigma: Tensor, variances:
         parts = parts + 0.5 * (half @ half).diagonal(dim1=-2, dim2=-1)
     if slopes.bend is not None:
         parts = parts + 0.5 * (slopes.jacobian * (slopes.bend @ sigma) + slopes.bend * weights)
-    return parts.mul_(
-        variances.reciprocal()[..., None]
-    )  # its own numbers, and many: half the time of a division
+    inverse = variances.reciprocal()  # many numbers: half the time of a division
+    if not math.isfinite(float(inverse.sum())):
+        return parts.div_(variances[..., None])
+    return parts.mul_(inverse[..., None])
 
 
 def shapley_shares(slopes: Taylor, sigma: Tensor, variances: Tensor) -> Tensor:

@@ -93,5 +93,7 @@ def test_parameters_that_nothing_curves_and_too_many_of_them():
         10
     )
     many = replace(fit, curvature=None)
-    with pytest.raises(ArgumentError, match="computed no curvature.*too many for a whole one.*Take structure='diagonal'"):
+    with pytest.raises(
+        ArgumentError, match="computed no curvature.*too many for a whole one.*Take structure='diagonal'"
+    ):
         ec.laplace_approximation(many)

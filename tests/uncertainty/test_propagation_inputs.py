@@ -46,6 +46,14 @@ def test_a_product_about_zero_has_no_linear_part_and_equal_shares():
     assert "in equal parts where it is nothing" in found.warnings[0]
 
 
+@pytest.mark.parametrize("variance", [1e-320, 1e300])
+def test_shares_of_variances_whose_inverse_is_no_number(variance):
+    found = ec.propagate_variance(
+        lambda u: u.sum(-1, keepdim=True), [1.0, 2.0], [[variance, 0.0], [0.0, 0.0]]
+    )
+    assert found.shares.tolist() == [[1.0, 0.0]]
+
+
 def test_an_output_that_is_flat_at_the_mean():
     with pytest.raises(ArgumentError, match="output 0 has no variance.*its slopes are zero there"):
         ec.propagate_variance(torch.square, [0.0], [[1.0]])
