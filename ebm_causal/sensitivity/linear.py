@@ -93,22 +93,27 @@ class LinearSensitivity:
         Raises:
             ArgumentError: If Dec does not vary given x and y, so that there is no slope.
         """
-        spread = np.square(self.alpha_z) * self.latent_variance + self.decoder_noise_variance
-        if (np.asarray(spread) <= 0).any():
+        if self._fixed.any():
             raise ArgumentError(
                 "Dec does not vary given x and y (alpha_z^2 v + Var(e_D) = 0): there is no slope to bias."
             )
-        return _plain(np.multiply(self.alpha_z, self.beta_z) * self.latent_variance / spread)
+        width = np.sqrt(self.latent_variance)
+        along = np.asarray(self.alpha_z * width)
+        safe = np.where(along == 0, 1.0, along)
+        # a b v / (a^2 v + s) with a sqrt(v) divided out: no square that overflows
+        shared = np.where(along == 0, 0.0, self.beta_z * width / (safe + self.decoder_noise_variance / safe))
+        return _finite("the bias", shared)
 
     @property
     def observed_slope(self) -> Number:
         r"""The slope of C on Dec that is seen, z hidden: :math:`\delta + \text{bias}`."""
-        return _plain(np.add(self.delta, self.bias))
+        return _finite("observed_slope", np.add(self.delta, self.bias))
 
     @property
     def total_effect_of_latent(self) -> Number:
         r"""The total effect of z on C with y held: :math:`\beta_z + \delta\alpha_z`."""
-        return _plain(np.add(self.beta_z, np.multiply(self.delta, self.alpha_z)))
+        with np.errstate(over="ignore", invalid="ignore"):
+            return _finite("the total effect", np.add(self.beta_z, np.multiply(self.delta, self.alpha_z)))
 
     @property
     def printed_bias(self) -> Number:
@@ -121,12 +126,13 @@ class LinearSensitivity:
         """
         if (np.asarray(self.beta_z) == 0).any():
             raise ArgumentError("the printed bias alpha_z / beta_z is not defined where beta_z = 0.")
-        return _plain(np.divide(self.alpha_z, self.beta_z))
+        with np.errstate(over="ignore"):
+            return _finite("printed_bias", np.divide(self.alpha_z, self.beta_z))
 
     @property
     def printed_ate(self) -> Number:
         r"""The note's printed total effect, :math:`\delta + \alpha_z/\beta_z`, with its own "Bias"."""
-        return _plain(np.add(self.delta, self.printed_bias))
+        return _finite("printed_ate", np.add(self.delta, self.printed_bias))
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -136,9 +142,8 @@ class LinearSensitivity:
             said.append(
                 "Dec is a function of x and z: there is no overlap, and no data could tell its effect from that of z"
             )
-        spread = np.square(self.alpha_z) * self.latent_variance + self.decoder_noise_variance
         for names, lacking, why in (
-            ("bias and observed_slope", np.asarray(spread) <= 0, "Dec does not vary given x and y"),
+            ("bias and observed_slope", self._fixed, "Dec does not vary given x and y"),
             ("printed_bias and printed_ate", np.asarray(self.beta_z) == 0, "beta_z = 0"),
         ):
             if lacking.any():
@@ -239,6 +244,12 @@ class LinearSensitivity:
             )
         return densities_picture(draws, "over points and draws", ax)
 
+    @property
+    def _fixed(self) -> np.ndarray:
+        """Where Dec does not vary given x and y."""
+        moved = np.multiply(self.alpha_z, np.sqrt(self.latent_variance))
+        return np.asarray((moved == 0) & (np.asarray(self.decoder_noise_variance) == 0))
+
     def _or_none(self, name: str) -> Number | None:
         try:
             return getattr(self, name)
@@ -248,6 +259,12 @@ class LinearSensitivity:
     def __repr__(self) -> str:
         shown = ", ".join(f"{name}={value:.6g}" for name, value in self.summary()["value"].items())
         return f"LinearSensitivity({shown})"
+
+
+def _finite(name: str, value: Number) -> Number:
+    if not np.isfinite(value).all():
+        raise ArgumentError(f"{name} is beyond what a computer can hold; the numbers are too far apart.")
+    return _plain(value)
 
 
 def _plain(value: Number) -> Number:

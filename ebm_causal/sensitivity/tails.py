@@ -44,7 +44,7 @@ def outcome_tail(
     noise = regress(table, table.design).noise
     low, middle, high = np.quantile(noise, [0.1, 0.5, 0.9])
     lean = float((high + low - 2 * middle) / (high - low)) if high > low else 0.0
-    tails = float(kurtosis(noise))
+    tails = float(kurtosis(noise / np.abs(noise).max()))
     if tails <= HEAVY:
         return "normal", ""
     kept = f"The outcome keeps its squared error though its tails are heavy (excess kurtosis {tails:.2g})"

@@ -122,6 +122,15 @@ def test_an_energy_without_such_a_mechanism_is_refused():
         ec.LinearSensitivity.from_energy(plain, {"x": 1.0, "z": 1.0})
 
 
+def test_numbers_whose_squares_overflow_have_their_bias_and_products_that_do_are_refused():
+    far = system(alpha_z=1e200, beta_z=3e200)
+    assert far.bias == pytest.approx(3.0, rel=1e-12)
+    assert system(alpha_z=1e-200).bias == pytest.approx(1e-200 * 2.0 * 0.6 / 0.9, rel=1e-12)
+    with pytest.raises(ArgumentError, match="the total effect is beyond what a computer can hold"):
+        _ = system(alpha_z=1e200, delta=1e200).total_effect_of_latent
+    assert "total_effect_of_latent" not in system(alpha_z=1e200, delta=1e200).summary().index
+
+
 def test_more_than_one_dimension_is_refused():
     mechanism = ec.Mechanism("y", ("x", "z"), lambda x, z: x + z, ec.SquaredError(1.0), dim=2)
     at = {"x": [[1.0, 2.0]], "y": [[1.0, 2.0]], "z": [[0.0, 0.0]]}

@@ -80,3 +80,12 @@ def test_heavy_tails_get_their_cost_where_the_effect_stays_and_residuals_do_not_
     tail, note = tail_of(ec.load_dataset("lalonde-nsw"))
     assert tail == "normal"
     assert "residuals lean" in note
+
+
+def test_units_do_not_matter_to_the_tail():
+    columns, outcome = heavy_world(300)
+    found = []
+    for unit in (1.0, 1e150, 1e-150):
+        frame = pd.DataFrame(columns, columns=["t", "w1", "w2"]).assign(y=unit * outcome)
+        found.append(tail_of(ec.CausalTable(frame, "t", "y", ["w1", "w2"])))
+    assert found[0] == found[1] == found[2]
