@@ -28,7 +28,7 @@ MARGIN = 1.0  # by which a predicted energy may lie too high, beyond the drop, b
 SLACK = 4.0  # a prediction further off than this, where it matters, is not believed
 AT_ONCE = 65_536  # points that are evaluated at once: activations of a small network stay in cache
 ALIKE = 0.85  # rows with at least this share of the most points are evaluated together
-LARGEST = 3_000_000  # cells of a dense grid
+LARGEST = 4_000_000  # cells of a dense grid
 
 
 def cover(look: Look, sight: Sight, sizes: tuple[int, ...], drop: float, *, blind: bool = False) -> Cover:
@@ -161,7 +161,7 @@ def dense(found: Cover, chunk: Chunk, failed: Tensor) -> Look | None:
     return Look(
         rows=found.look.rows[index], base=placed(found.look.base[index], cell, first), cell=cell, shape=shape,
         energies=values, level=found.look.level + 1, turns=found.look.turns, whole=False,
-        finer=chunk.coarse[failed].any(-1), **_still_shared(found, index, low),
+        finer=chunk.coarse[failed].any(-1), known=found.look.lowest[index], **_still_shared(found, index, low),
     )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ebm_causal.sampling.aims import Aim
 from ebm_causal.sampling.covering import LARGEST, Chunk, Cover, cover, dense, evaluate
-from ebm_causal.sampling.framing import Box, askew_frames, grown, look_at, turned
+from ebm_causal.sampling.framing import Box, askew_frames, closer, grown, look_at, turned
 from ebm_causal.sampling.lattice import Lattice, weighed
 from ebm_causal.sampling.looking import UNKNOWN, Look, Sight, coordinates, placed, see, together
 from ebm_causal.sampling.selecting import Rows
@@ -27,6 +27,7 @@ BLIND = 4  # so many at most where more than these would be needed: another look
 TURNS = 3
 MOST = {1: 100_000, 2: 1_500_000, 3: 10_000_000}  # points of a row that are weighed; more are not worth it
 PATIENCE = {1: 3, 2: 3, 3: 2}  # lattices that fail as at a kink before shifted ones are laid
+CLOSE = {1: 257, 2: 33, 3: 21}  # points per axis, from which on mass that may reach an end does not
 SCANNED = {1: 4097, 2: 193, 3: 41}  # points per axis where a look has found no finite energy
 
 
@@ -84,26 +85,32 @@ class Search:
         if not len(look.rows):
             return
         sight = see(look, self.aim.drop, self.aim.step)
-        dead = ~sight.keep.any(0) | (look.level >= self.aim.levels)
+        dead = ~sight.keep.any(0) | (look.level >= self.aim.levels) | (look.blind & look.whole)
         if look.whole and look.level == 0 and bool(dead.any()):
             self._scan(look.some(dead))
         else:
             yield from _given_up(look.some(dead))
         left = ~dead
         if look.whole:
-            edge = left & sight.touches.any(1).any(1)
-            left = left & ~edge
-            if bool(edge.any()):
-                self.pending.append(grown(look.some(edge), sight.touches[edge], self.energy, self.aim.coarse))
-            left = left & ~self._turn(look, sight, left)
+            edge = self._grow(look, sight, left)
+            left = left & ~edge & ~self._turn(look, sight, left & ~edge)
         for sizes, index, blind in self._classes(look, sight, left):
             yield from self._lay(look.some(index), sight.some(index), sizes, blind)
 
+    def _grow(self, look: Look, sight: Sight, left: Tensor) -> Tensor:
+        """Which of the rows are looked at again in larger boxes, or closely where it is not sure that they should."""
+        reaches, nears = (ends.flatten(1).any(1) & left for ends in (sight.touches, sight.nears))
+        if bool(reaches.any()):
+            some, seen = look.some(reaches), sight.some(reaches)
+            self.pending.extend(grown(some, seen, self.energy, self.aim.coarse))
+        unsure = nears & ~reaches & (max(look.shape) < CLOSE[look.dim])
+        if bool(unsure.any()):
+            self.pending.extend(closer(look.some(unsure), self.energy, 2 * max(look.shape) - 1))
+        return reaches | unsure
+
     def _scan(self, look: Look) -> None:
         """Look once more, closely, where nothing finite was seen: there may be walls."""
-        for part in torch.arange(len(look.rows)).split(max(1, LOOKED_AT // SCANNED[look.dim] ** look.dim)):
-            nowhere = torch.zeros(len(part), 2, look.dim, dtype=torch.bool, device=look.rows.device)
-            self.pending.append(grown(look.some(part), nowhere, self.energy, SCANNED[look.dim]))
+        self.pending.extend(closer(look, self.energy, SCANNED[look.dim]))
 
     def _turn(self, look: Look, sight: Sight, left: Tensor) -> Tensor:
         """Which of the rows are looked at again in turned frames."""
@@ -112,10 +119,8 @@ class Search:
         frames, askew = askew_frames(look)
         askew = askew & left
         if bool(askew.any()):
-            turned_look = turned(
-                look.some(askew), sight.some(askew), frames[askew], self.energy, self.aim.coarse
-            )
-            self.pending.append(turned_look)
+            some, seen = look.some(askew), sight.some(askew)
+            self.pending.extend(turned(some, seen, frames[askew], self.energy, self.aim.coarse))
         return askew
 
     def _classes(
@@ -160,7 +165,7 @@ class Search:
         again: list[tuple[Tensor, Tensor]] = []
         for chunk in evaluate(found, self.energy, self.aim):
             rough = chunk.walled | (chunk.blunt & (tried + look.level >= PATIENCE[look.dim]))
-            good = chunk.lattice.resolved & ~rough
+            good = chunk.lattice.resolved & ~rough & ~look.misses(chunk.lattice.energies, chunk.index)
             index = slice(None) if bool(good.all()) else good.nonzero().flatten()
             if bool(good.any()):
                 yield look.rows[chunk.index[index]], chunk.lattice.rows(index)

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import torch
@@ -12,6 +13,9 @@ from ebm_causal.sampling.selecting import Rows
 
 HALF = 7.0  # the first box reaches so many scales to each side
 SKEWED = 0.05  # a frame is turned where the determinant of the correlations is lower
+UNSURE = 4.0  # a doubt about energies, from which on cells stay as small while boxes grow
+FINEST = {1: 4097, 2: 1025, 3: 65}  # points per axis of a look
+AT_ONCE = 300_000  # points times rows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,17 +48,16 @@ def look_at(energy: Rows, rows: Tensor, box: Box, coarse: int) -> Look:
     middle, scale = (value[None] if box.shared else value[rows] for value in (box.middle, box.scale))
     cell = torch.diag_embed(scale * (2 * HALF / (coarse - 1)))
     first = middle - HALF * scale
-    look = _look(energy, rows, first, cell, coarse)
+    look = _look(energy, rows, first, cell, (coarse,) * middle.shape[-1])
     if not box.shared:
         return look
     anchor = torch.zeros(len(rows), middle.shape[-1], dtype=torch.long, device=rows.device)
     return replace(look, shared=(first[0], cell[0]), anchor=anchor)
 
 
-def _look(energy: Rows, rows: Tensor, base: Tensor, cell: Tensor, coarse: int) -> Look:
+def _look(energy: Rows, rows: Tensor, base: Tensor, cell: Tensor, shape: tuple[int, ...]) -> Look:
     """Evaluate a dense grid."""
     dim = base.shape[-1]
-    shape = (coarse,) * dim
     places = coordinates(shape, base)[:, None]
     return Look(
         rows=rows, base=base.expand(len(rows), dim), cell=cell.expand(len(rows), dim, dim), shape=shape,
@@ -62,16 +65,43 @@ def _look(energy: Rows, rows: Tensor, base: Tensor, cell: Tensor, coarse: int) -
     )  # fmt: skip
 
 
-def grown(look: Look, touches: Tensor, energy: Rows, coarse: int) -> Look:
-    """A look over boxes twice as large along the axes where mass lies at an edge."""
-    low, high = touches[:, 0], touches[:, 1]
-    factor = torch.where(low | high, 2.0, 1.0).to(look.cell)
-    span = look.shape[0] - 1
-    shift = torch.where(low & high, 0.5, low.to(look.cell)) * span * low
-    base = placed(look.base, look.cell, -shift)
-    cell = look.cell * (factor * (span / (coarse - 1)))[:, None, :]
-    following = _look(energy, look.rows, base, cell, coarse)
-    return replace(following, level=look.level + 1, turns=look.turns)
+def grown(look: Look, sight: Sight, energy: Rows, coarse: int) -> Iterator[Look]:
+    """Looks over boxes twice as large along the axes where mass lies at an edge.
+
+    With as many points as before, where energies change like paraboloids; else with as large cells.
+    """
+    low, high = sight.touches[:, 0], sight.touches[:, 1]
+    double = low | high
+    factor, spans = torch.where(double, 2.0, 1.0).to(look.cell), torch.tensor(look.shape).to(look.cell) - 1
+    shift = torch.where(low & high, 0.5, low.to(look.cell)) * spans * low
+    corner, edges = placed(look.base, look.cell, -shift), look.cell * (factor * spans)[:, None]
+    unsure = (sight.doubt * sight.keep).amax(0) > UNSURE
+    sizes = torch.where(unsure[:, None], (factor * spans).long() + 1, coarse).clamp_max(FINEST[look.dim])
+    for shape in sizes.unique(dim=0):
+        some = (sizes == shape).all(-1).nonzero().flatten()
+        yield from _again(look.some(some), corner[some], edges[some], energy, tuple(shape.tolist()))
+
+
+def closer(look: Look, energy: Rows, coarse: int) -> Iterator[Look]:
+    """Looks over the same boxes with other numbers of points."""
+    spans = torch.tensor(look.shape).to(look.cell) - 1
+    points = min(coarse, max(FINEST[look.dim], *look.shape))
+    yield from _again(look, look.base, look.cell * spans[:, None], energy, (points,) * look.dim)
+
+
+def _again(look: Look, corner: Tensor, edges: Tensor, energy: Rows, shape: tuple[int, ...]) -> Iterator[Look]:
+    """Looks over other boxes, so fine that what was low before is seen as low."""
+    known, left = look.lowest, torch.arange(len(look.rows), device=look.rows.device)
+    while len(left):
+        missed, spans = [], torch.tensor(shape).to(edges) - 1
+        for part in left.split(max(1, AT_ONCE // math.prod(shape))):
+            found = _look(energy, look.rows[part], corner[part], edges[part] / spans, shape)
+            found = replace(found, level=look.level + 1, turns=look.turns, known=known[part])
+            blind = found.blind & (max(shape) < FINEST[look.dim])
+            missed.append(part[blind])
+            if not bool(blind.all()):
+                yield found.some(~blind)
+        left, shape = torch.cat(missed), tuple(min(2 * size - 1, FINEST[look.dim]) for size in shape)
 
 
 def askew_frames(look: Look) -> tuple[Tensor, Tensor]:
@@ -99,8 +129,8 @@ def askew_frames(look: Look) -> tuple[Tensor, Tensor]:
     return inverse / scale[:, :, None], askew
 
 
-def turned(look: Look, sight: Sight, factors: Tensor, energy: Rows, coarse: int) -> Look:
-    """A look in frames in which the lowest basin is round, over all points that were kept."""
+def turned(look: Look, sight: Sight, factors: Tensor, energy: Rows, coarse: int) -> Iterator[Look]:
+    """Looks in frames in which the lowest basin is round, over all points that were kept."""
     places = coordinates(look.shape, look.base)
     backward = torch.linalg.inv(factors)
     seen = torch.einsum("rij,pj->pri", backward, places)
@@ -108,6 +138,5 @@ def turned(look: Look, sight: Sight, factors: Tensor, energy: Rows, coarse: int)
     low = torch.where(inside, seen, math.inf).amin(0) - reach
     high = torch.where(inside, seen, -math.inf).amax(0) + reach
     frame = look.cell @ factors
-    base, cell = placed(look.base, frame, low), frame * ((high - low) / (coarse - 1))[:, None, :]
-    following = _look(energy, look.rows, base, cell, coarse)
-    return replace(following, level=look.level + 1, turns=look.turns + 1)
+    corner, edges = placed(look.base, frame, low), frame * (high - low)[:, None]
+    yield from _again(replace(look, turns=look.turns + 1), corner, edges, energy, (coarse,) * look.dim)

@@ -11,6 +11,7 @@ from torch import Tensor
 UNKNOWN = 1e15  # the energy where none was evaluated, or where it is infinite
 BENT = 1e13  # a larger bend has an unknown neighbor
 ROUGH = 0.125  # of the change of a bend from a point to the next, by which predictions may be too high
+MISSED = 1.0  # a look whose lowest point lies so far above an earlier one's is too coarse
 CURVED = {1: (1.0, 1.0), 2: (1.0, 1.0), 3: (4.0, 8.0)}  # times that for cells, fine points: ridges may curve
 
 
@@ -30,6 +31,7 @@ class Look:
         finer: Rows whose last lattice was too coarse, ``[rows]``.
         shared: Where the rows' grids are parts of a common one: its first point and its cell.
         anchor: The common one's coordinates of the first point of each row, whole numbers ``[rows, dim]``.
+        known: The lowest energy of each row in earlier looks, ``[rows]``.
     """
 
     rows: Tensor
@@ -43,11 +45,28 @@ class Look:
     finer: Tensor | None = None
     shared: tuple[Tensor, Tensor] | None = None
     anchor: Tensor | None = None
+    known: Tensor | None = None
 
     @property
     def dim(self) -> int:
         """The dimension."""
         return len(self.shape)
+
+    @property
+    def lowest(self) -> Tensor:
+        """The lowest energy of each row, in this look and all before."""
+        floor = self.energies.nan_to_num(nan=math.inf).amin(0)
+        return floor if self.known is None else torch.minimum(floor, self.known)
+
+    @property
+    def blind(self) -> Tensor:
+        """Rows whose lowest point lies far above that of an earlier look."""
+        return self.misses(self.energies, slice(None))
+
+    def misses(self, energies: Tensor, index: Tensor | slice) -> Tensor:
+        """Whether points ``[points, rows]`` of some rows all lie far above the lowest that was seen before."""
+        floor = energies.nan_to_num(nan=math.inf).amin(0)
+        return floor > (math.inf if self.known is None else self.known[index] + MISSED)
 
     def some(self, index: Tensor) -> "Look":
         """The same of some of the rows."""
@@ -55,6 +74,7 @@ class Look:
             self, rows=self.rows[index], base=self.base[index], cell=self.cell[index],
             energies=self.energies[:, index], finer=None if self.finer is None else self.finer[index],
             anchor=None if self.anchor is None else self.anchor[index],
+            known=None if self.known is None else self.known[index],
         )  # fmt: skip
 
 
@@ -77,6 +97,7 @@ class Sight:
         keep: Which points may have mass in their neighborhood, ``[points, rows]``.
         sharp: The largest bend along each axis that counts, per step squared, ``[rows, dim]``.
         touches: Whether mass reaches the low and the high end of each axis, ``[rows, 2, dim]``.
+        nears: Whether it may, as far as the look can tell.
         doubt: By how much predictions near a point may be too high, ``[points, rows]``.
     """
 
@@ -84,13 +105,14 @@ class Sight:
     keep: Tensor
     sharp: Tensor
     touches: Tensor
+    nears: Tensor
     doubt: Tensor
 
     def some(self, index: Tensor) -> "Sight":
         """The same of some of the rows."""
         return Sight(
             floor=self.floor[index], keep=self.keep[:, index], sharp=self.sharp[index],
-            touches=self.touches[index], doubt=self.doubt[:, index],
+            touches=self.touches[index], nears=self.nears[index], doubt=self.doubt[:, index],
         )  # fmt: skip
 
 
@@ -115,7 +137,7 @@ def see(look: Look, drop: float, step: float) -> Sight:
     change from one point to the next, the energy may be lower than these by a part of the change. As all this
     may reach too deep, the floor is the lowest point itself: rather too much is kept than too little.
     In three dimensions cells and fine points are chosen with a wider doubt, as ridges may curve away from the
-    paraboloids; whether mass reaches an end is not, so that no box grows for ever on kinks.
+    paraboloids. Boxes grow where mass reaches an end without any, so that none grows for ever on kinks.
     A bend counts the less the higher it lies: at an energy e above the floor, a lattice of step h errs by
     :math:`e^{-e - 2\pi^2/(b h^2)}`.
     """
@@ -137,8 +159,7 @@ def see(look: Look, drop: float, step: float) -> Sight:
     floor = grid.amin(dims)
     lowered.sub_(floor)
     known, (cells, points) = grid < BENT, CURVED[look.dim]
-    mass = (lowered - doubt <= drop) & known
-    ends = [[_any(mass.select(axis, end)) for axis in dims] for end in (0, -1)]
+    touches, nears = (_ends((lowered - less <= drop) & known) for less in (0.0, doubt))
     keep = (lowered.sub(doubt, alpha=cells) <= drop) & known
     counts = lowered.mul_(-(step**2) / (2 * math.pi**2)).add_(1).clamp_(0, 1)
     sharp = [
@@ -146,13 +167,17 @@ def see(look: Look, drop: float, step: float) -> Sight:
     ]
     return Sight(
         floor=floor, keep=keep.reshape(-1, grid.shape[-1]), sharp=torch.stack(sharp, -1),
-        touches=torch.stack([torch.stack(end, -1) for end in ends], -2),
+        touches=touches, nears=nears,
         doubt=doubt.mul_(points).reshape(-1, grid.shape[-1]),
     )  # fmt: skip
 
 
-def _any(face: Tensor) -> Tensor:
-    return face.reshape(-1, face.shape[-1]).any(0)
+def _ends(mass: Tensor) -> Tensor:
+    """Whether there is any at the low and the high end of each axis, ``[rows, 2, dim]``."""
+    faces = [[mass.select(axis, end) for axis in range(mass.ndim - 1)] for end in (0, -1)]
+    return torch.stack(
+        [torch.stack([f.reshape(-1, f.shape[-1]).any(0) for f in end], -1) for end in faces], -2
+    )
 
 
 def widened(keep: Tensor, shape: tuple[int, ...]) -> Tensor:
