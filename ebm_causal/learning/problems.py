@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -44,6 +44,7 @@ class Problem:
         count: How many rows of training data there are.
         shapes: Each variable's own shape.
         seed: Of what a loss draws before its first step; another in each process.
+        known: The moments of the rows, which steps ask for again and again.
     """
 
     energy: Energy
@@ -56,6 +57,7 @@ class Problem:
     count: int
     shapes: Mapping[str, tuple[int, ...]]
     seed: int = 0
+    known: tuple[Tensor, Tensor] | None = None
 
     def raw(self, values: Rows) -> Tensor:
         r"""The energy of each row, latents minimized over: :math:`F_\infty`, differentiable by the envelope theorem."""
@@ -104,6 +106,8 @@ class Problem:
 
     def moments(self) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation of the contrasted variables, ``[dim]`` each."""
+        if self.known is not None:
+            return self.known
         points = self.join(self.rows)
         spread = points.std(0, unbiased=False) if len(points) > 1 else torch.ones_like(points[0])
         return points.mean(0), torch.where(spread > 0, spread, torch.ones_like(spread))
@@ -153,8 +157,9 @@ def problem_of(
     for name in names:
         if name not in observed:
             raise ArgumentError(f"over={name!r} is not among the observed variables {list(observed)}.")
-    return Problem(
+    problem = Problem(
         energy=energy, whole=normalized(energy), over=names,
         given=tuple(name for name in observed if name not in names), latents=latents, beta=beta,
         rows=rows, count=count, seed=seed, shapes={name: v.shape or (1,) for name, v in energy.variables.items()},
     )  # fmt: skip
+    return replace(problem, known=problem.moments())

@@ -19,7 +19,6 @@ class ReplayBuffer(nn.Module):
 
     points: Tensor
     ages: Tensor
-    fresh: Tensor
 
     def __init__(self, problem: Problem, size: int, renewed: float, *, at_data: bool) -> None:
         super().__init__()
@@ -31,7 +30,6 @@ class ReplayBuffer(nn.Module):
         points = known[chosen] if at_data else first_noise(problem, known[chosen], generator)
         self.register_buffer("points", points)
         self.register_buffer("ages", torch.zeros(size, dtype=torch.int64, device=known.device))
-        self.register_buffer("fresh", torch.zeros((), dtype=torch.int64))
         for place, name in enumerate(self.given):
             self.register_buffer(f"given_{place}", problem.rows[name][chosen])
 
@@ -55,7 +53,6 @@ class ReplayBuffer(nn.Module):
             kept, mine = self._given(place)[index], batch.rows[name][:count]
             held[name] = torch.where(anew.reshape(-1, *[1] * (mine.ndim - 1)), mine, kept)
         self.ages[index] = torch.where(anew, 0, self.ages[index])
-        self.fresh += anew.sum().to(self.fresh.device)
         return held, start, index
 
     def put(self, index: Tensor, held: dict[str, Tensor], points: Tensor) -> None:

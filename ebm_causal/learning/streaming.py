@@ -1,10 +1,12 @@
 """Rows from parquet, one row group in memory at a time."""
 
-from collections.abc import Iterable
+import functools
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
@@ -15,6 +17,13 @@ from ebm_causal.learning.problems import Batch
 from ebm_causal.learning.rows import rows_of
 from ebm_causal.learning.sources import LOOK, SCORED, Part, Source
 from ebm_causal.learning.storage import digest_of
+
+NUMBERS = (
+    "float",
+    "double",
+    "halffloat",
+    *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)),
+)
 
 
 @dataclass(frozen=True)
@@ -105,7 +114,10 @@ class ParquetSource(Source):
         index = order[turn * self.size : (turn + 1) * self.size]
         rank, of = self.part
         index = index[rank::of] if of > 1 else index
-        return Batch({name: value[index.to(value.device)] for name, value in rows.items()}, index + start)
+        return Batch(
+            {name: value.index_select(0, index.to(value.device)) for name, value in rows.items()},
+            index + start,
+        )
 
     def _pass(self, number: int) -> list[tuple[int, int]]:
         """Group and turn of each batch of a pass."""
@@ -130,6 +142,12 @@ class ParquetSource(Source):
 
 
 def _opened(path: Path) -> Any:
+    return _known(path, path.stat().st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=4)
+def _known(path: Path, changed: int) -> Any:
+    """A file that is opened once, as long as it stays as it is: its description is read then."""
     try:
         from pyarrow import ArrowInvalid, parquet
     except ImportError as error:
@@ -140,7 +158,22 @@ def _opened(path: Path) -> Any:
         raise ArgumentError(f"{str(path)!r} is no parquet file: {error}.") from error
 
 
-def _frame(path: Path, group: int, names: list[str]) -> pd.DataFrame:
+def _frame(path: Path, group: int, names: list[str]) -> Mapping[str, object] | pd.DataFrame:
+    """The columns of a row group: as arrays where they are plain numbers, else as a frame, which says what is wrong."""
     file = _opened(path)
     wanted = [name for name in file.schema_arrow.names if name.split("[")[0] in names or name in names]
-    return file.read_row_group(group, columns=wanted, use_threads=False).to_pandas()
+    table = file.read_row_group(group, columns=wanted, use_threads=False)
+    columns = {name: _columns_of(name, wanted) for name in names}
+    whole = sum(len(each) for each in columns.values()) == len(wanted) and all(columns.values())
+    if not whole or not all(str(kind) in NUMBERS for kind in table.schema.types):
+        return table.to_pandas()
+    arrays = {name: [table.column(one).to_numpy() for one in each] for name, each in columns.items()}
+    return {name: np.stack(each, -1) if len(each) > 1 else each[0] for name, each in arrays.items()}
+
+
+def _columns_of(name: str, wanted: list[str]) -> list[str]:
+    """The columns of a variable in order; none where one is missing."""
+    if name in wanted:
+        return [name]
+    numbered = [f"{name}[{i}]" for i in range(sum(one.startswith(f"{name}[") for one in wanted))]
+    return numbered if set(numbered) <= set(wanted) else []
