@@ -120,8 +120,10 @@ def minimizing():
     assert torch.allclose(implicit, unrolled(energy, u), atol=1e-4)
     return interleaved(
         {
+            "eight Newton steps": lambda: newton(
+                energy, u
+            ),  # the derivative follows a solution, as it does in use
             "implicit derivative, 1000 rows": lambda: minimum_slopes(energy, y, u).jacobian(),
-            "eight Newton steps": lambda: newton(energy, u),
             UNROLLED: lambda: unrolled(energy, u),
         },
         repetitions=9,
