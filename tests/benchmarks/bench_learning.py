@@ -1,14 +1,16 @@
 """The loop of training against a bare torch loop of the same loss; what a buffer and parquet add; memory over steps."""
 
+import itertools
 import resource
 import statistics
 import tempfile
+import time
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
-from side_by_side import Row, interleaved, publish, table, where
+from side_by_side import Row, publish, table, where
 from torch import nn
 
 import ebm_causal as ec
@@ -21,6 +23,7 @@ from ebm_causal.learning import (
 )
 
 ROWS, STEPS, BATCH, SIGMA, WIDTH = 5000, 100, 128, 0.3, 128
+ROUNDS = 5
 LOOP = Loop(batch=BATCH, held_out=0, decay=1.0)
 
 
@@ -42,7 +45,7 @@ def energy():
     return ec.energy(Net(), y=10)
 
 
-def bare(y, steps, **options):
+def bare(y, steps, told=lambda: None, **options):
     """Denoising score matching as one would write it on a page."""
     torch.manual_seed(0)
     net = Net()
@@ -59,25 +62,28 @@ def bare(y, steps, **options):
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
+        told()
     return net
 
 
-def ours(data, loss=None, steps=STEPS):
+def ours(data, loss=None, steps=STEPS, told=None):
+    """The loop, which tells its progress at every step where there are a hundred."""
     loss = loss or DenoisingScoreMatching(SIGMA)
-    return ec.learning.train(energy(), data, loss, steps=steps, learning_rate=1e-3, loop=LOOP)
+    return ec.learning.train(energy(), data, loss, steps=steps, learning_rate=1e-3, loop=LOOP, progress=told)
 
 
-def per_step(runs, steps):
-    """Contenders at so many steps and at three times as many, and of each what the steps between took, to the first."""
-    several = {
-        f"{name}, {k} steps": (lambda run=run, k=k: run(k))
-        for name, run in runs.items()
-        for k in (steps, 3 * steps)
-    }
-    rows = interleaved(several, repetitions=5)
-    typical = [statistics.median(row.seconds) for row in rows]
-    each = [long - short for short, long in zip(typical[::2], typical[1::2], strict=True)]
-    return rows, [took / each[0] for took in each[1:]]
+def each_step(runs):
+    """CPU seconds of single steps, contenders in turn, and the ratio of their medians to the first one's."""
+    seconds = {name: [] for name in runs}
+    for repetition in range(ROUNDS + 1):
+        for name, run in runs.items():
+            stamps = []
+            run(lambda *_, stamps=stamps: stamps.append(time.process_time()))
+            if repetition:
+                seconds[name] += [later - former for former, later in itertools.pairwise(stamps)]
+    rows = [Row(name=name, seconds=tuple(taken)) for name, taken in seconds.items()]
+    middle = [statistics.median(row.seconds) for row in rows]
+    return rows, [took / middle[0] for took in middle[1:]]
 
 
 def same(y):
@@ -104,34 +110,34 @@ def main():
     y = torch.randn(ROWS, 10, generator=torch.Generator().manual_seed(0))
     same(y)
     contenders = {
-        "a bare torch loop": lambda k: bare(y, k),
-        "the loop of ec.fit": lambda k: ours({"y": y}, steps=k),
-        "a bare loop, Adam in one pass": lambda k: bare(y, k, fused=True),
+        "a bare torch loop": lambda told: bare(y, STEPS, told),
+        "the loop of ec.fit": lambda told: ours({"y": y}, told=told),
+        "a bare loop, Adam in one pass": lambda told: bare(y, STEPS, told, fused=True),
     }
-    loops, (loop, fused) = per_step(contenders, 100)
+    loops, (loop, fused) = each_step(contenders)
     fresh = ContrastiveDivergence(steps=10, step_size=0.01, sampler="ula")
     kept = PersistentContrastiveDivergence(steps=10, step_size=0.01, sampler="ula", size=10_000)
     chains = {
-        "chains from the data": lambda k: ours({"y": y}, fresh, k),
-        "a buffer of 10,000": lambda k: ours({"y": y}, kept, k),
+        "chains from the data": lambda told: ours({"y": y}, fresh, told=told),
+        "a buffer of 10,000": lambda told: ours({"y": y}, kept, told=told),
     }
-    buffers, (buffer,) = per_step(chains, 30)
+    buffers, (buffer,) = each_step(chains)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "y.parquet"
         frame = pd.DataFrame({f"y[{i}]": np.asarray(y[:, i]) for i in range(10)})
         frame.to_parquet(path, row_group_size=1024)
         places = {
-            "rows in memory": lambda k: ours({"y": y}, steps=k),
-            "rows from parquet": lambda k: ours(ParquetRows(path), steps=k),
+            "rows in memory": lambda told: ours({"y": y}, told=told),
+            "rows from parquet": lambda told: ours(ParquetRows(path), told=told),
         }
-        files, (parquet,) = per_step(places, 100)
+        files, (parquet,) = each_step(places)
     more = growth({"y": y})
     rows: list[Row] = [*loops, *buffers, *files]
     publish(
         "learning",
         "## Training\n\n"
         f"An energy of ten numbers by a network of two layers of {WIDTH}, {ROWS} rows, batches of {BATCH}; denoising\n"
-        f"score matching, and chains of ten Langevin steps. Median times of a step, set-up and health checks apart:\n"
+        f"score matching, and chains of ten Langevin steps. Single steps are timed, set-up and health checks apart:\n"
         f"the loop takes {loop:.2f} times a bare one ({loop / fused:.2f} times one whose Adam runs in one pass, as\n"
         f"ours does); a buffer of 10,000 chains {buffer:.2f} times chains from the data; parquet {parquet:.2f} times\n"
         f"memory. 300 more steps add {more:.1f} MB.\n\n"
