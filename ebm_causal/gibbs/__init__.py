@@ -4,6 +4,7 @@ from ebm_causal.gibbs.density import GibbsDensity
 from ebm_causal.gibbs.estimates import Estimate, level_of_caller
 from ebm_causal.gibbs.free_energies import free_energy
 from ebm_causal.gibbs.importance import MOST_MODES, STARTS, UNSEEN, numbered_blocks, trusted_k
+from ebm_causal.gibbs.judging import check_energy
 from ebm_causal.gibbs.minima import LocalMinima, Minimum
 from ebm_causal.gibbs.minimization import minimize, minimum_free_energy
 from ebm_causal.gibbs.models import ConditionalLaw, pyro_model, site_law
@@ -29,6 +30,7 @@ __all__ = [
     "Restriction",
     "Thermodynamics",
     "at_each",
+    "check_energy",
     "count_states",
     "draw_starts",
     "find_modes",

@@ -14,7 +14,7 @@ from ebm_causal.errors import ArgumentError, EnergyError
 from ebm_causal.gibbs.annealed import annealed_log_integral
 from ebm_causal.gibbs.estimates import Estimate
 from ebm_causal.gibbs.importance import laplace_log_integral, prior_log_integral, proposed_log_integral
-from ebm_causal.gibbs.judging import judged, judged_finite, refuse_part_nan
+from ebm_causal.gibbs.judging import check_energy, judged, judged_finite
 from ebm_causal.gibbs.quadrature import LogIntegral, lattice_log_integral
 from ebm_causal.gibbs.restriction import MOST_STATES, Restriction
 from ebm_causal.gibbs.states import count_states, hold, states_of
@@ -58,7 +58,7 @@ def integrate(restriction: Restriction, effort: Effort | None = None) -> Estimat
     """
     effort = effort or Effort()
     _check(effort)
-    refuse_part_nan(restriction)
+    check_energy(restriction)
     exact = exact_log_integral(restriction) if effort.method in ("auto", "exact") else None
     if exact is not None:
         judged_finite(exact.value, restriction)
@@ -191,8 +191,8 @@ def _laplace_or_doubt(
 
 def _replaced(found: LogIntegral, rows: Tensor, again: LogIntegral, better: Tensor) -> LogIntegral:
     return LogIntegral(
-        value=found.value.index_copy(0, rows, again.value[better]),
-        error=found.error.index_copy(0, rows, again.error[better]),
+        value=found.value.index_copy(0, rows, again.value[better].to(found.value)),
+        error=found.error.index_copy(0, rows, again.error[better].to(found.error)),
         trusted=found.trusted.index_copy(0, rows, again.trusted[better]),
     )
 

@@ -11,6 +11,7 @@ from ebm_causal.errors import ConvergenceError
 from ebm_causal.gibbs.certificates import columns_of
 from ebm_causal.gibbs.choosing import Found, choose
 from ebm_causal.gibbs.descending import Ends, Plan, Report, descend, has_slopes
+from ebm_causal.gibbs.judging import check_energy
 from ebm_causal.gibbs.modes import NEWTON_UP_TO, Modes, find_modes
 from ebm_causal.gibbs.restriction import MOST_STATES, Restriction, values_of
 from ebm_causal.gibbs.starting import screen, screened_starts
@@ -37,9 +38,11 @@ def search(
     by values, which takes all variables together.
 
     Raises:
-        EnergyError: If there are too many states.
+        EnergyError: If there are too many states, the energy is NaN at some places and a number at others, or it
+            mixes rows.
         ConvergenceError: If a row's energy is not finite at any start.
     """
+    check_energy(restriction)
     count, real = count_states(restriction), _real(restriction)
     crowded = count > 1 and count * (starts if real else 1) > MOST_STATES
     together = method in ("coordinate", "annealing") or (method == "auto" and crowded)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ebm_causal.energies import Energy
 from ebm_causal.errors import ArgumentError
-from ebm_causal.gibbs import Restriction, level_of_caller, restrict_at, single_or_schedule
+from ebm_causal.gibbs import Restriction, check_energy, level_of_caller, restrict_at, single_or_schedule
 from ebm_causal.inference.arviz import inference_data
 from ebm_causal.inference.attempts import Attempt, Counts
 from ebm_causal.inference.choosing import Method, draw
@@ -163,6 +163,7 @@ def sample(
     Raises:
         EnergyError: If names or shapes do not fit, or no method serves the variables.
         ArgumentError: If beta or the counts are not positive, or the method does not serve.
+        EnergyError: If a row's energy changes with the other rows.
         ConvergenceError: If a row has no finite energy where it was evaluated.
 
     Example:
@@ -179,6 +180,7 @@ def sample(
     """
     counts = _checked_counts(draws, chains)
     restriction, shape = restrict_at(energy, over, given, beta)
+    check_energy(restriction, walls=True)
     generator = torch.Generator().manual_seed(seed)
     found, before = draw(restriction, method, counts, generator)
     diagnostics = diagnose(found, before, restriction.over, shape)

@@ -67,7 +67,7 @@ def test_numbers_of_draws(shape):
 @pytest.mark.parametrize("dim", [1, 2, 5])
 def test_an_energy_that_is_nan_on_a_part_of_the_line(dim):
     energy = ec.energy(lambda z: (z - z.log()).sum(-1), z=dim)
-    for function in (ec.log_partition, ec.free_energy):
+    for function in (ec.log_partition, ec.free_energy, ec.minimize):
         with pytest.raises(
             EnergyError, match=r"is NaN at some values of \['z'\], as at .* in row 0: state the"
         ):
@@ -76,6 +76,23 @@ def test_an_energy_that_is_nan_on_a_part_of_the_line(dim):
         lambda z: (z - z.log()).sum(-1), z=ec.Variable(1, torch.distributions.constraints.positive)
     )
     assert float(ec.log_partition(positive, over="z").value) == pytest.approx(0.0, abs=1e-8)
+
+
+@pytest.mark.parametrize("dim", [1, 2, 5])
+def test_an_energy_of_a_single_precision_that_is_nan_everywhere(dim):
+    energy = ec.energy(lambda z: (z * math.nan).sum(-1), z=dim)
+    for function in (ec.log_partition, ec.minimize, ec.sample):
+        with pytest.raises(ConvergenceError, match=r"not finite in rows \[0\]: it is NaN at every value"):
+            function(energy, over="z")
+
+
+@pytest.mark.parametrize("function", [ec.free_energy, ec.minimize, ec.sample])
+def test_an_energy_that_mixes_rows(function):
+    energy = ec.energy(lambda y, z: ((y - y.mean(0) - z) ** 2).sum(-1) + (z**2).sum(-1), y=1, z=1)
+    with pytest.raises(
+        EnergyError, match=r"of row 0, at the same values of \['z'\], is another beside other rows"
+    ):
+        function(energy, over="z", given={"y": [[1.0], [2.0], [4.0]]})
 
 
 def test_a_partition_function_of_weights_that_are_no_numbers():
