@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ebm_causal.sampling.lattice import RowEnergy
-from ebm_causal.sampling.tracing import Trace
+from ebm_causal.sampling.tracing import LENGTH, MOST_LEAPS, Trace
 from ebm_causal.sampling.tuning import Metric, metric_of
 from ebm_causal.sampling.verdicts import DIVERGED, Goal, RowChains, Select, judge_chains
 
@@ -18,6 +18,8 @@ TARGETS = {
 WINDOWS = (15, 25, 40)  # iterations of the warm-up, after each of which the metric is found anew
 AGAIN = (25,)  # those of rows that go on, which know their metric
 SETTLING = 20  # iterations for the step size alone
+BOLD = 0.45  # a step size to try where the one that has settled makes trajectories short
+WORTH, LEAST = 0.3, 0.1  # mean acceptance, and that of the worst chain, at which it is kept
 ROUNDS = 4  # each with twice the draws of the last
 POINTS = 4096  # in a batch, below which a step costs the same: few rows have more chains, that are shorter
 FEWEST = 16  # iterations, below which nothing can be said of them
@@ -54,7 +56,7 @@ def run_rows(
         plan = _Plan(goal, max(FEWEST, -(-wanted // split)), windows, target)
         found, metric, start = _round(energy, begin, metric, plan, generator)
         whole = found if whole is None else whole.put(left, found)
-        stay = found.unfinished
+        stay = found.unfinished if turn else found.doubted  # at first, a scale may only not be found yet
         if len(stay) == 0:
             break
         target = torch.where(found.reason == DIVERGED, 1 - (1 - target) / 3, target)[stay]
@@ -95,6 +97,8 @@ def _round(
         start, metric = points[-1], metric_of(points.flatten(0, 1), metric)
     trace = Trace(energy, start, metric)
     size = trace.adapt(warm, target, (size, SETTLING), generator)
+    if warm == "hmc":
+        size = _bolder(trace, size, generator)
     trace.forget()
     for _ in range(iterations):
         trace.step(goal.kernel, size, generator)
@@ -102,3 +106,15 @@ def _round(
     found = judge_chains(trace.energies, trace.infos, points, goal, size)
     places = torch.linspace(0, iterations - 1, min(16, iterations), device=points.device).long()
     return found, metric_of(points.flatten(0, 1), metric), points[:, places].flatten(0, 1)
+
+
+def _bolder(trace: Trace, size: Tensor, generator: torch.Generator) -> Tensor:
+    """Larger steps for rows in which they are accepted too: where a density jumps, small ones are refused as often."""
+    small = size < LENGTH / MOST_LEAPS
+    if not bool(small.any()):
+        return size
+    bold = torch.where(small, BOLD, size)
+    tried = [trace.step("hmc", bold, generator).acceptance for _ in range(SETTLING)]
+    acceptance = torch.stack(tried).mean(0)
+    kept = small & (acceptance.mean(0) > WORTH) & (acceptance.amin(0) > LEAST)
+    return torch.where(kept, bold, size)

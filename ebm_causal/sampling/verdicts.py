@@ -92,6 +92,11 @@ class RowChains(NamedTuple):
         """The rows that more draws may mend."""
         return ((self.reason > 0) & (self.reason != RAN_AWAY)).nonzero().flatten()
 
+    @property
+    def doubted(self) -> Tensor:
+        """The rows that are not to be trusted, those that ran away too."""
+        return (self.reason > 0).nonzero().flatten()
+
     def put(self, rows: Tensor, part: "RowChains") -> "RowChains":
         """These with some rows replaced."""
         axes = {1: 0, 2: 1, 3: 2, 4: 2}

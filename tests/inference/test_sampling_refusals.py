@@ -96,13 +96,15 @@ def test_a_density_that_cannot_be_normalized_is_said(dim):
     assert posterior.diagnostics.failed == (0,)
 
 
-def test_a_step_is_sampled_as_well_as_a_slope():
+@pytest.mark.parametrize("method", ["importance", "hmc"])
+def test_a_step_is_sampled_as_well_as_a_slope(method):
     """A jump of one at zero in each of four coordinates: P(z > 0) = e / (1 + e)."""
 
     def energy(z):
         return (0.5 * z**2 - (z > 0).to(z)).sum(-1)
 
-    posterior = ec.sample(ec.energy(energy, z=4), draws=500, method="importance")
+    posterior = ec.sample(ec.energy(energy, z=4), draws=500, method=method)
+    assert posterior.diagnostics.ok
     share = (posterior.values["z"] > 0).double().mean((0, 1))[0]
     size = float(posterior.diagnostics.numbers["ess_bulk"])
     assert float((share - 0.7310585786).abs().max()) < 5 * (0.1966 / size) ** 0.5

@@ -23,7 +23,7 @@ def run(select, rows, dim, goal, seed=0, spread=1.0):
     return run_rows(select, start, isotropic(rows, dim), goal, generator)
 
 
-@pytest.mark.parametrize(("kernel", "dim"), [("hmc", 1), ("hmc", 4), ("hmc", 12)])
+@pytest.mark.parametrize(("kernel", "dim"), [("hmc", 1), ("hmc", 4), ("hmc", 12), ("mala", 1), ("mala", 4)])
 def test_rows_of_different_scale_have_their_moments(kernel, dim):
     """Correlated normals, in the third row ten million times as wide as in the first."""
     factor = torch.eye(dim, dtype=F64) + 0.5 * torch.ones(dim, dim, dtype=F64).tril(-1)
