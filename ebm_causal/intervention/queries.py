@@ -285,4 +285,5 @@ def _from_posterior(setting: Setting, held: Mapping[str, Tensor]) -> tuple[Imagi
     hidden = hidden_causes(setting.energy, held, setting.energy.variables)
     told, worth = abducted(setting, held, hidden)
     start = causes(setting, None, held, hidden) | {name: told[name] for name in hidden}
-    return replace(imagine(setting, start, held, {}), worth=worth), "draws from the posterior"
+    world = replace(imagine(setting, start, held, {}), worth=worth, told=tuple(held))
+    return world, "draws from the posterior"

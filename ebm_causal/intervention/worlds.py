@@ -35,7 +35,7 @@ class Imagined:
     Attributes:
         values: Of every variable, broadcastable to ``[draws, rows, dim]``.
         log_weights: ``[draws, rows]``, by how likely each world makes what was seen; zero where nothing was.
-        told: The variables whose being seen weighs the draws.
+        told: The variables whose being seen weighs the draws, or gave those of their causes.
         blocks: How many blocks of draws are independent of each other, where the draws are not; else 0.
         worth: How many independent draws those of a sampler are worth, ``[rows]``; None where all are independent.
     """
