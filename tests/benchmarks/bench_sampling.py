@@ -1,4 +1,4 @@
-"""Posteriors of latents, row by row: lattices and batched chains against NumPyro's NUTS on all rows jointly."""
+"""Posteriors of latents, row by row: lattices and batched chains against samplers of all rows jointly."""
 
 import math
 
@@ -7,8 +7,9 @@ import torch
 from bench_lattice import NOISE, ROWS, network, problem
 from contenders_sampling import CONTENDERS
 from peers import interleaved_cold
-from side_by_side import Row, publish, table, where
+from side_by_side import Row, interleaved, publish, table, where
 
+import ebm_causal as ec
 from ebm_causal.gibbs import restrict
 from ebm_causal.gibbs.quadrature import lattice_moments
 from ebm_causal.sampling import mixing
@@ -16,13 +17,25 @@ from ebm_causal.sampling import mixing
 REPETITIONS = 1
 GATE = (0.9, 1.25)  # rms of z-scores of means against quadrature
 WIDE = 500
+PEERS = ("NumPyro", "BlackJAX")
 
 
-def plane():
-    """1000 rows of torch's own 2-32-3 tanh network, and the moments of quadrature."""
-    energy, _, y = problem(ROWS)
-    moments = lattice_moments(restrict(energy, "z", {"y": y}, 1.0))
-    return {"y": y.numpy(), **weights(network())}, moments.mean, moments.covariance
+def plane(bend=1.0):
+    """1000 rows of torch's own 2-32-3 tanh network, its first weights times a bend, and the moments of quadrature.
+
+    At a bend of 3 many posteriors have several modes.
+    """
+    layers = network()
+    with torch.no_grad():
+        layers[0].weight.mul_(bend)
+    torch.manual_seed(1)
+    z = torch.randn(ROWS, 2, dtype=torch.float64)
+    y = layers(z).detach() + NOISE * torch.randn(ROWS, 3, dtype=torch.float64)
+    energy = ec.Mechanism("y", "z", lambda z: layers(z), ec.SquaredError(NOISE), dim=3)
+    with torch.no_grad():
+        found = restrict(energy + ec.GaussianRegularizer(2), "z", {"y": y}, 1.0)
+        moments = lattice_moments(found)
+    return {"y": y.numpy(), **weights(layers)}, moments.mean, moments.covariance
 
 
 def weights(layers):
@@ -66,7 +79,7 @@ def judged(name, outcomes, mean, covariance):
 
 def compared(data, names, mean=None, covariance=None):
     outcomes, rows = interleaved_cold(
-        "contenders_sampling.py", {name: name.startswith("NumPyro") for name in names}, data,
+        "contenders_sampling.py", {name: name.startswith(PEERS) for name in names}, data,
         repetitions=REPETITIONS,
     )  # fmt: skip
     told, rates = [], {}
@@ -81,31 +94,88 @@ def compared(data, names, mean=None, covariance=None):
 
 
 def ratios(rates, own):
-    """How many times the peer's least effective draws a second."""
-    peer = next((rate for name, rate in rates.items() if not name.startswith("ec.")), None)
-    return "not run" if peer is None else f"{rates[own] / peer:.0f} times NumPyro's"
+    """How many times each peer's least effective draws a second."""
+    peers = {name.partition(",")[0]: rate for name, rate in rates.items() if not name.startswith("ec.")}
+    told = [f"{rates[own] / rate:.3g} times {name}'s" for name, rate in peers.items()]
+    return ", ".join(told) or "no peer was run"
+
+
+def overhead():
+    """The seconds of HMC and of lattices over those of the bare energies and gradients that they ask for."""
+    energy, decoder, y = problem(ROWS)
+    found = {}
+    for method, options in (("hmc", {"draws": 100}), ("lattice", {"draws": 250})):
+        calls = asked(energy, y, method, options)
+        rows = interleaved(
+            {
+                "whole": lambda method=method, options=options: ec.sample(
+                    energy, given={"y": y}, method=method, seed=0, **options
+                ),
+                "bare": lambda calls=calls: [bare(decoder, y, *call) for call in calls],
+            },
+            repetitions=3,
+        )
+        whole, alone = (min(row.seconds) for row in rows)
+        found[method] = whole / alone
+    return found
+
+
+def asked(energy, y, method, options):
+    """The shapes of points at which energies are asked for, and whether with gradients."""
+    calls, factor = [], energy.factors["y"]
+    plain = factor.cost.forward
+
+    def noted(prediction, value):
+        calls.append((tuple(torch.broadcast_shapes(prediction.shape, value.shape)), prediction.requires_grad))
+        return plain(prediction, value)
+
+    factor.cost.forward = noted
+    try:
+        ec.sample(energy, given={"y": y}, method=method, seed=0, **options)
+    finally:
+        factor.cost.forward = plain
+    return calls
+
+
+def bare(decoder, y, shape, sloped):
+    """The energies at as many points, written down by hand, and their gradients where these were asked for."""
+    z = torch.randn(*shape[:-1], 2, dtype=y.dtype, requires_grad=sloped)
+    value = y[: shape[-2]] if len(shape) > 2 and shape[-2] <= len(y) else y[:1]
+    total = 0.5 * (((value - decoder(z)) / NOISE) ** 2).sum(-1) + 0.5 * (z**2).sum(-1)
+    if sloped:
+        torch.autograd.grad(total.sum(), z)
 
 
 def main():
     torch.set_num_threads(1)
-    names = list(CONTENDERS)
-    data, mean, covariance = plane()
-    first, rates, versions = compared(data, [names[0], names[1], names[3]], mean, covariance)
-    second, wide_rates, _ = compared(eight(), [names[2], names[1], names[3]])
+    lattices, chains, auto, *peers = CONTENDERS
+    first, rates, versions = compared(*together(plane(), [lattices, chains, *peers]))
+    second, bent_rates, _ = compared(*together(plane(3.0), [lattices, auto, *peers[:2]]))
+    third, wide_rates, _ = compared(eight(), [auto, chains, peers[0]])
+    over = overhead()
     publish(
         "sampling",
         "## Posteriors of latents\n\n"
         f"A tanh decoder 2 -> 32 -> 3, noise {NOISE}, {ROWS} rows, single precision; each run in its own process,\n"
-        "warm-up and compilation included. NumPyro samples all rows jointly, with 300 warm-up steps and draws of 4\n"
-        f"chains. Gate: z-scores of means against quadrature, rms in {list(GATE)} (lattice draws are stratified, so "
-        "theirs\nis smaller).\n"
-        f"Least effective draws a second: lattices {ratios(rates, names[0])} (goal 500 times), HMC "
-        f"{ratios(rates, names[1])} (goal 20 times).\n\n"
-        f"{table(first, against=names[0], unit='s')}\n\n"
-        f"z in R^8, a network 8 -> 32 -> 12, {WIDE} rows: HMC {ratios(wide_rates, names[1])}, auto "
-        f"{ratios(wide_rates, names[2])} (goal 10 times).\n\n"
-        f"{table(second, against=names[2], unit='s')}\n\n{where('ebm-causal', 'torch')} {versions}.",
+        "warm-up and compilation included. Peers sample all rows jointly: NumPyro 4 chains of 300 warm-up steps and\n"
+        "draws, MCLMC 2,000 steps of tuning and 20,000 more, Pyro one chain of 300 and 300. Gate: z-scores of means against quadrature, "
+        f"rms in {list(GATE)} (lattice draws are stratified, so theirs is smaller).\n"
+        f"Least effective draws a second: lattices {ratios(rates, lattices)} (goals 500, 500, 3000); HMC "
+        f"{ratios(rates, chains)} (goals 20 and, beside Pyro, 200). Time over that of the bare energies and gradients: "
+        f"HMC {over['hmc']:.2f} (goal 1.4), lattices {over['lattice']:.2f} (goal 1.15).\n\n"
+        f"{table(first, against=lattices, unit='s')}\n\n"
+        "The same with first weights three times as large, where many posteriors have several modes: lattices "
+        f"{ratios(bent_rates, lattices)}.\n\n{table(second, against=lattices, unit='s')}\n\n"
+        f"z in R^8, a network 8 -> 32 -> 12, {WIDE} rows: HMC {ratios(wide_rates, chains)}, auto "
+        f"{ratios(wide_rates, auto)} (goal 10 times).\n\n"
+        f"{table(third, against=auto, unit='s')}\n\n{where('ebm-causal', 'torch')} {versions}.",
     )
+
+
+def together(problem, names):
+    """The arguments of a comparison with its truth."""
+    data, mean, covariance = problem
+    return data, names, mean, covariance
 
 
 if __name__ == "__main__":
