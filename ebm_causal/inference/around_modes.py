@@ -18,7 +18,7 @@ from ebm_causal.gibbs import (
     trusted_k,
 )
 from ebm_causal.inference.attempts import Attempt, Counts, independent, joined
-from ebm_causal.sampling import Metric, Mixture, mixture_around, pareto_k, resample, weighted_metric
+from ebm_causal.sampling import Metric, Mixture, Tell, mixture_around, pareto_k, resample, weighted_metric
 
 PROPOSALS = 2  # times the draws that are wanted
 FEWEST = 1000  # proposals
@@ -30,7 +30,7 @@ FEW = "too few draws carry the weight"
 
 
 def around_modes(
-    restriction: Restriction, modes: Modes, counts: Counts, generator: torch.Generator
+    restriction: Restriction, modes: Modes, counts: Counts, generator: torch.Generator, tell: Tell
 ) -> Attempt:
     r"""Draws from normal and Student-t laws around all modes, resampled by their weights.
 
@@ -42,6 +42,7 @@ def around_modes(
     for start, block in numbered_blocks(restriction, number):
         rows = torch.arange(start, start + block.rows, device=restriction.like.device)
         parts.append(_around(block, rows_of(modes, rows), (counts, number), generator))
+        tell((start + block.rows) / restriction.rows)
     return joined(parts)
 
 

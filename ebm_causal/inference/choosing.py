@@ -1,6 +1,7 @@
 """Which method serves which row: each row goes from one to the next until one passes its own check."""
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Literal, NamedTuple, get_args
 
@@ -12,18 +13,34 @@ from ebm_causal.gibbs import Modes, Restriction, count_states, numbered_blocks, 
 from ebm_causal.inference.around_modes import around_modes, beginning, modes_of, rows_of
 from ebm_causal.inference.attempts import Attempt, Counts, joined, of_chains
 from ebm_causal.inference.exactly import enumerable, from_lattice
-from ebm_causal.sampling import RAN_AWAY, REASONS, Goal, RowEnergy, run_rows, run_sweeps, run_tempered
+from ebm_causal.sampling import (
+    RAN_AWAY,
+    REASONS,
+    Goal,
+    RowEnergy,
+    Tell,
+    part_of,
+    run_rows,
+    run_sweeps,
+    run_tempered,
+    silent,
+)
 
 Method = Literal[
     "auto", "lattice", "importance", "hmc", "mala", "langevin", "tempering", "enumeration", "gibbs"
 ]
 LATTICE_UP_TO = 3
 BLOCK = 200_000  # of numbered_blocks
+Progress = Callable[[float, str], None]
 CHAINS_AT_ONCE = 16_384  # rows times chains, so that a step stays in cache
 
 
 def draw(
-    restriction: Restriction, method: Method, counts: Counts, generator: torch.Generator
+    restriction: Restriction,
+    method: Method,
+    counts: Counts,
+    generator: torch.Generator,
+    progress: Progress | None = None,
 ) -> tuple[Attempt, list[tuple[str, ...]]]:
     """Draws of every row, and which methods had failed each row before the one that served.
 
@@ -34,10 +51,11 @@ def draw(
     """
     chain = methods_for(restriction, method)
     every = torch.arange(restriction.rows, device=restriction.like.device)
-    found = _try(_Part(restriction, every, None), chain[0], counts, generator)
+    tell = _stage(progress, chain[0], (restriction.rows, restriction.rows), (0, len(chain)))
+    found = _try(_Part(restriction, every, None, tell), chain[0], counts, generator)
     before: list[tuple[str, ...]] = [()] * restriction.rows
     modes: Modes | None = None
-    for name in chain[1:]:
+    for place, name in enumerate(chain[1:], 1):
         left = found.failed_but(REASONS[RAN_AWAY]).to(restriction.like.device)
         if len(left) == 0:
             break
@@ -45,19 +63,35 @@ def draw(
         if modes is None:
             modes, numbered = modes_of(rest, generator), left
         known = rows_of(modes, torch.isin(numbered, left).nonzero().flatten())
-        part = _try(_Part(rest, left, known), name, counts, generator)
+        tell = _stage(progress, name, (len(left), restriction.rows), (place, len(chain)))
+        part = _try(_Part(rest, left, known, tell), name, counts, generator)
         for row in left.tolist():
             before[row] = (*before[row], found.methods[row])
         found = found.put(left, part)
+    if progress is not None:
+        progress(1.0, "drawn")
     return found, before
 
 
+def _stage(
+    progress: Progress | None, method: Method, rows: tuple[int, int], methods: tuple[int, int]
+) -> Tell:
+    """What a method tells: rows that are served are done, the others by the share of the methods to try."""
+    if progress is None:
+        return silent
+    (left, every), (place, most) = rows, methods
+    text = f"{method}, {left} of {every} rows"
+    start, size = 1 - left / every * (1 - place / most), left / every / most
+    return lambda share: progress(start + size * share, text)
+
+
 class _Part(NamedTuple):
-    """Some rows, their numbers among all, and their modes where they are known."""
+    """Some rows, their numbers among all, their modes where they are known, and who is told how far they are."""
 
     restriction: Restriction
     rows: Tensor
     modes: Modes | None
+    tell: Tell
 
 
 def methods_for(restriction: Restriction, method: Method) -> list[Method]:
@@ -93,25 +127,26 @@ def _all_methods(restriction: Restriction) -> list[Method]:
 
 
 def _try(part: _Part, method: Method, counts: Counts, generator: torch.Generator) -> Attempt:
-    restriction, _, modes = part
+    restriction, _, modes, tell = part
     if method in ("lattice", "enumeration"):
-        return from_lattice(restriction, counts, generator)
+        return from_lattice(restriction, counts, generator, tell)
     if method == "gibbs":
-        return _swept(restriction, counts, generator)
+        return _swept(restriction, counts, generator, tell)
     if method in ("importance", "tempering") or restriction.dim > LATTICE_UP_TO:
         modes = modes_of(restriction, generator) if modes is None else modes
     if method == "importance" and modes is not None:
-        return around_modes(restriction, modes, counts, generator)
+        return around_modes(restriction, modes, counts, generator, tell)
     parts = []
     for start, block in numbered_blocks(restriction, -(-BLOCK * counts.chains // CHAINS_AT_ONCE)):
         rows = torch.arange(start, start + block.rows, device=restriction.like.device)
         known = None if modes is None else rows_of(modes, rows)
-        parts.append(_by_chains(_Part(block, part.rows[rows], known), method, counts, generator))
+        told = part_of(tell, start / restriction.rows, block.rows / restriction.rows)
+        parts.append(_by_chains(_Part(block, part.rows[rows], known, told), method, counts, generator))
     return joined(parts)
 
 
 def _by_chains(part: _Part, method: Method, counts: Counts, generator: torch.Generator) -> Attempt:
-    block, rows, modes = part
+    block, rows, modes, tell = part
     begin = beginning(block, modes, generator)
     _refuse_nowhere_finite(block, rows[~begin.finite])
 
@@ -120,10 +155,11 @@ def _by_chains(part: _Part, method: Method, counts: Counts, generator: torch.Gen
 
     goal = Goal(chains=counts.chains, draws=counts.draws, enough=counts.enough)
     if method == "tempering":
-        return of_chains(method, run_tempered(select, begin.wide, goal, generator), block)
+        return of_chains(method, run_tempered(select, begin.wide, goal, generator, tell=tell), block)
     if method == "mala" or method == "langevin":
         goal = replace(goal, kernel=method)
-    return of_chains(method, run_rows(select, begin.points, begin.metric, goal, generator), block)
+    found = run_rows(select, begin.points, begin.metric, goal, generator, tell=tell)
+    return of_chains(method, found, block)
 
 
 def _without_wells(part: Restriction) -> RowEnergy:
@@ -136,13 +172,14 @@ def _without_wells(part: Restriction) -> RowEnergy:
     return energy
 
 
-def _swept(restriction: Restriction, counts: Counts, generator: torch.Generator) -> Attempt:
+def _swept(restriction: Restriction, counts: Counts, generator: torch.Generator, tell: Tell) -> Attempt:
     choices = []
     for variable in restriction.variables:
         values = restriction.like.new_tensor(values_of(variable))
         choices += [values] * math.prod(variable.shape or (1,))
     parts = []
-    for _, block in numbered_blocks(restriction, 100 * counts.chains):
+    for first, block in numbered_blocks(restriction, 100 * counts.chains):
+        told = part_of(tell, first / restriction.rows, block.rows / restriction.rows)
         start = torch.stack(
             [
                 values[torch.randint(len(values), (counts.chains, block.rows), generator=generator)]
@@ -155,7 +192,7 @@ def _swept(restriction: Restriction, counts: Counts, generator: torch.Generator)
         def select(rows: Tensor, block: Restriction = block):
             return block.select(rows).at
 
-        found = run_sweeps(select, start, choices, goal, generator)
+        found = run_sweeps(select, start, choices, goal, generator, tell=told)
         parts.append(of_chains("gibbs", found, block))
     return joined(parts)
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from ebm_causal.errors import EnergyError
 from ebm_causal.gibbs import MOST_STATES, Restriction, count_states, hold, states_of, values_of
 from ebm_causal.inference.attempts import Attempt, Counts, independent
-from ebm_causal.sampling import Lattice, draw_within
+from ebm_causal.sampling import Lattice, Tell, draw_within, silent
 
 STEP, FINE, DROP = 0.9, 0.75, 22.0  # of local standard deviations; energies so far up are left out
 AT_ONCE = 500_000  # draws times rows, which stay in memory
@@ -19,19 +19,22 @@ NOTHING = "no state has a finite energy"
 
 
 def draw_rows(
-    restriction: Restriction, draws: int, generator: torch.Generator
+    restriction: Restriction, draws: int, generator: torch.Generator, tell: Tell = silent
 ) -> tuple[Tensor, tuple[int, ...]]:
     """Draws ``[draws, rows, dim]`` of a restriction, and the rows whose lattice failed its check."""
     if restriction.finite:
         return _drawn_states(restriction, draws, generator)
     points = restriction.like.new_empty(draws, restriction.rows, restriction.dim)
     failed: list[int] = []
+    done = 0
     with torch.no_grad():
         for rows, lattice in restriction.lattices(step=STEP, drop=DROP, fine=FINE):
             for part in torch.arange(len(rows), device=rows.device).split(max(1, AT_ONCE // draws)):
                 some = lattice if len(part) == len(rows) else lattice.rows(part)
                 points[:, rows[part]] = _of_lattice(restriction, (rows[part], some), draws, generator)
             failed += rows[~lattice.resolved].tolist()
+            done += len(rows)
+            tell(done / restriction.rows)
     return points, tuple(sorted(failed))
 
 
@@ -59,11 +62,11 @@ def _drawn_states(
     return torch.cat(parts, 1), tuple(torch.cat(bad).nonzero().flatten().tolist())
 
 
-def from_lattice(restriction: Restriction, counts: Counts, generator: torch.Generator) -> Attempt:
+def from_lattice(restriction: Restriction, counts: Counts, generator: torch.Generator, tell: Tell) -> Attempt:
     """Stratified draws of one to three real dimensions, or of all states."""
     if not restriction.finite and count_states(restriction) > 1:
-        return _from_both(restriction, counts, generator)
-    points, failed = draw_rows(restriction, counts.total, generator)
+        return _from_both(restriction, counts, generator, tell)
+    points, failed = draw_rows(restriction, counts.total, generator, tell)
     method, reason = ("enumeration", NOTHING) if restriction.finite else ("lattice", UNRESOLVED)
     bad = set(failed)
     reasons = [reason if row in bad else "" for row in range(restriction.rows)]
@@ -80,7 +83,7 @@ def _real_dim(restriction: Restriction) -> int:
     return replace(restriction, over=tuple(real)).dim
 
 
-def _from_both(restriction: Restriction, counts: Counts, generator: torch.Generator) -> Attempt:
+def _from_both(restriction: Restriction, counts: Counts, generator: torch.Generator, tell: Tell) -> Attempt:
     """The state of the finite variables by its share of the integral, then the real ones from its lattice.
 
     Raises:
@@ -99,6 +102,7 @@ def _from_both(restriction: Restriction, counts: Counts, generator: torch.Genera
             points, fine = _of_block(block, states, counts.total, generator)
             parts.append(points)
             reasons += ["" if good else UNRESOLVED for good in fine.tolist()]
+            tell(len(reasons) / restriction.rows)
     return independent("lattice", torch.cat(parts, 1), counts, reasons)
 
 

@@ -15,10 +15,10 @@ from ebm_causal.errors import ArgumentError
 from ebm_causal.gibbs import Restriction, check_energy, level_of_caller, restrict_at, single_or_schedule
 from ebm_causal.inference.arviz import inference_data
 from ebm_causal.inference.attempts import Attempt, Counts
-from ebm_causal.inference.choosing import Method, draw
+from ebm_causal.inference.choosing import Method, Progress, draw
 from ebm_causal.inference.diagnostics import Diagnostics, diagnose
 from ebm_causal.inference.files import read_posterior, write_posterior
-from ebm_causal.shapes import Betas
+from ebm_causal.shapes import Betas, check_callable, check_seed
 from ebm_causal.threads import one_thread
 
 
@@ -130,6 +130,7 @@ def sample(
     chains: int = 4,
     method: Method = "auto",
     seed: int = 0,
+    progress: Progress | None = None,
 ) -> Posterior:
     r"""Draw from :math:`p(z \mid \text{given}) \propto e^{-\beta E}`, every row at once.
 
@@ -156,6 +157,7 @@ def sample(
         chains: How many chains; independent draws are dealt to as many.
         method: One of those above, or ``auto``.
         seed: The same seed gives the same draws.
+        progress: Told the share done and what is being done: the method, and how many rows it serves.
 
     Returns:
         The posterior.
@@ -179,10 +181,12 @@ def sample(
         localization; Syed et al. (2022), Non-reversible parallel tempering.
     """
     counts = _checked_counts(draws, chains)
+    if progress is not None:
+        check_callable("progress", progress)
     restriction, shape = restrict_at(energy, over, given, beta)
     check_energy(restriction, walls=True)
-    generator = torch.Generator().manual_seed(seed)
-    found, before = draw(restriction, method, counts, generator)
+    generator = torch.Generator().manual_seed(check_seed(seed))
+    found, before = draw(restriction, method, counts, generator, progress)
     diagnostics = diagnose(found, before, restriction.over, shape)
     for note in diagnostics.warnings:
         warnings.warn(note, stacklevel=level_of_caller())

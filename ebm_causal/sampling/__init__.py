@@ -30,6 +30,7 @@ from ebm_causal.sampling.schedules import (
     linear_schedule,
 )
 from ebm_causal.sampling.sweeping import Sweep, run_sweeps, sweep
+from ebm_causal.sampling.telling import Tell, part_of, silent
 from ebm_causal.sampling.tempering import run_tempered
 from ebm_causal.sampling.tracing import Kernel
 from ebm_causal.sampling.tuning import Metric, metric_of, weighted_metric
@@ -61,6 +62,7 @@ __all__ = [
     "Select",
     "State",
     "Sweep",
+    "Tell",
     "adapt_lattice",
     "anneal",
     "begin",
@@ -89,6 +91,7 @@ __all__ = [
     "mixture_around",
     "next_beta",
     "pareto_k",
+    "part_of",
     "resample",
     "run_chains",
     "run_pooled",
@@ -98,6 +101,7 @@ __all__ = [
     "search_annealed",
     "search_coordinates",
     "search_evolving",
+    "silent",
     "slopes",
     "sweep",
     "weighed",

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from ebm_causal.sampling.lattice import RowEnergy
+from ebm_causal.sampling.telling import Tell, round_of, silent
 from ebm_causal.sampling.tracing import LENGTH, MOST_LEAPS, Trace
 from ebm_causal.sampling.tuning import Metric, metric_of
 from ebm_causal.sampling.verdicts import DIVERGED, Goal, RowChains, Select, judge_chains
@@ -15,7 +16,11 @@ TARGETS = {
     "mala": 0.574,
     "langevin": 0.95,
 }  # acceptances; the last of MALA at Langevin's step size
-WINDOWS = (15, 25, 40)  # iterations of the warm-up, after each of which the metric is found anew
+WINDOWS: tuple[int, ...] = (
+    15,
+    25,
+    40,
+)  # iterations of the warm-up, after each of which the metric is found anew
 AGAIN = (25,)  # those of rows that go on, which know their metric
 SETTLING = 20  # iterations for the step size alone
 BOLD = 0.45  # a step size to try where the one that has settled makes trajectories short
@@ -27,7 +32,13 @@ MOST_SPLIT, SHORTEST = 16, 60  # chains in the place of one, and how many draws 
 
 
 def run_rows(
-    select: Select, start: Tensor, metric: Metric, goal: Goal, generator: torch.Generator
+    select: Select,
+    start: Tensor,
+    metric: Metric,
+    goal: Goal,
+    generator: torch.Generator,
+    *,
+    tell: Tell = silent,
 ) -> RowChains:
     """Run chains of every row until each has enough effective draws and its chains agree, or the rounds are over.
 
@@ -40,20 +51,22 @@ def run_rows(
         metric: What is known of the scale of each row.
         goal: When a row is done.
         generator: Drives all randomness.
+        tell: Told the share done.
 
     Returns:
         The draws.
     """
     left = torch.arange(start.shape[1], device=start.device)
     energy = select(left)
-    windows: tuple[int, ...] = WINDOWS
+    rows, windows = len(left), WINDOWS
     target = start.new_full(start.shape[1:2], TARGETS[goal.kernel])
     whole: RowChains | None = None
     for turn in range(ROUNDS):
         wanted = goal.draws * 2**turn
         split = max(1, min(POINTS // (len(left) * goal.chains), MOST_SPLIT, wanted // SHORTEST))
         begin = _spread(start, goal.chains * split, generator)
-        plan = _Plan(goal, max(FEWEST, -(-wanted // split)), windows, target)
+        told = round_of(tell, (len(left), rows), (turn, ROUNDS))
+        plan = _Plan(goal, max(FEWEST, -(-wanted // split)), windows, target, told)
         found, metric, start = _round(energy, begin, metric, plan, generator)
         whole = found if whole is None else whole.put(left, found)
         stay = found.unfinished if turn else found.doubted  # at first, a scale may only not be found yet
@@ -71,6 +84,7 @@ class _Plan(NamedTuple):
     iterations: int
     windows: tuple[int, ...]
     target: Tensor
+    tell: Tell
 
 
 def _spread(start: Tensor, chains: int, generator: torch.Generator) -> Tensor:
@@ -87,21 +101,24 @@ def _round(
     generator: torch.Generator,
 ) -> tuple[RowChains, Metric, Tensor]:
     """One warm-up and its draws; also the metric of the draws, and places to begin from."""
-    goal, iterations, windows, target = plan
+    goal, iterations, windows, target, tell = plan
+    every = sum(windows) + SETTLING + iterations
     warm = "mala" if goal.kernel == "langevin" else goal.kernel
     size = torch.full_like(target, 0.8)
-    for length in windows:
+    for place, length in enumerate(windows):
         trace = Trace(energy, start, metric)
         size = trace.adapt(warm, target, (size, length), generator)
         points = metric.outward(torch.stack(trace.positions[length // 3 :]))
         start, metric = points[-1], metric_of(points.flatten(0, 1), metric)
+        tell(sum(windows[: place + 1]) / every)
     trace = Trace(energy, start, metric)
     size = trace.adapt(warm, target, (size, SETTLING), generator)
     if warm == "hmc":
         size = _bolder(trace, size, generator)
     trace.forget()
-    for _ in range(iterations):
+    for left in reversed(range(iterations)):
         trace.step(goal.kernel, size, generator)
+        tell(1 - left / every)
     points = metric.outward(torch.stack(trace.positions, 1))
     found = judge_chains(trace.energies, trace.infos, points, goal, size)
     places = torch.linspace(0, iterations - 1, min(16, iterations), device=points.device).long()

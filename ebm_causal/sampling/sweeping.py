@@ -8,6 +8,7 @@ from torch import Tensor
 
 from ebm_causal.sampling.kernels import Info
 from ebm_causal.sampling.lattice import RowEnergy
+from ebm_causal.sampling.telling import Tell, round_of, silent
 from ebm_causal.sampling.verdicts import Goal, RowChains, Select, judge_chains
 
 WARMUP = 100  # sweeps before the first draw
@@ -54,7 +55,13 @@ def sweep(
 
 
 def run_sweeps(
-    select: Select, start: Tensor, choices: Sequence[Tensor], goal: Goal, generator: torch.Generator
+    select: Select,
+    start: Tensor,
+    choices: Sequence[Tensor],
+    goal: Goal,
+    generator: torch.Generator,
+    *,
+    tell: Tell = silent,
 ) -> RowChains:
     """Sweep every row until it has enough effective draws and its chains agree, or the rounds are over.
 
@@ -64,20 +71,23 @@ def run_sweeps(
         choices: The values of each coordinate.
         goal: When a row is done.
         generator: Drives all randomness.
+        tell: Told the share done.
     """
     left = torch.arange(start.shape[1], device=start.device)
-    whole: RowChains | None = None
+    rows, whole = len(left), None
     for turn in range(ROUNDS):
-        energy = select(left)
+        energy, told = select(left), round_of(tell, (len(left), rows), (turn, ROUNDS))
         state = Sweep(start, start.new_zeros(start.shape[:2]))
         for _ in range(WARMUP if turn == 0 else 0):
             state, _ = sweep(state, energy, choices, generator)
         positions, energies, infos = [], [], []
-        for _ in range(max(16, goal.draws * 2**turn)):
+        wanted = max(16, goal.draws * 2**turn)
+        for done in range(wanted):
             state, info = sweep(state, energy, choices, generator)
             positions.append(state.points)
             energies.append(state.energies)
             infos.append(info)
+            told((done + 1) / wanted)
         points = torch.stack(positions, 1)
         found = judge_chains(energies, infos, points, goal, start.new_ones(len(left)))
         whole = found if whole is None else whole.put(left, found)

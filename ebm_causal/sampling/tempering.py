@@ -1,6 +1,7 @@
 r"""Replica exchange: chains on a ladder from a wide normal to the target, which trade places with their neighbors."""
 
 import math
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -8,6 +9,7 @@ from torch import Tensor
 from ebm_causal.sampling.hmc import hmc_step
 from ebm_causal.sampling.kernels import Info, State, normal_like, square, uniform_like
 from ebm_causal.sampling.lattice import RowEnergy
+from ebm_causal.sampling.telling import Tell, round_of, silent
 from ebm_causal.sampling.tuning import Averaging, Metric
 from ebm_causal.sampling.verdicts import Goal, RowChains, Select, judge_chains
 
@@ -88,7 +90,9 @@ class Ladder:
         return torch.where(tried[:, None], rejected, torch.nan)
 
 
-def run_tempered(select: Select, base: Metric, goal: Goal, generator: torch.Generator) -> RowChains:
+def run_tempered(
+    select: Select, base: Metric, goal: Goal, generator: torch.Generator, *, tell: Tell = silent
+) -> RowChains:
     """Replica exchange for every row, until each has enough effective draws and its chains agree.
 
     Each chain is the coldest replica of a ladder of its own. The base should cover all modes; the ladder is
@@ -99,18 +103,22 @@ def run_tempered(select: Select, base: Metric, goal: Goal, generator: torch.Gene
         base: The wide normal that ladders begin from.
         goal: When a row is done.
         generator: Drives all randomness.
+        tell: Told the share done.
 
     Returns:
         The draws of the coldest level.
     """
     left = torch.arange(len(base.center), device=base.center.device)
+    rows = len(left)
     whole: RowChains | None = None
     for turn in range(ROUNDS):
         wanted = goal.draws * 2**turn
         split = max(1, min(POINTS // (len(left) * goal.chains * LEVELS), MOST_SPLIT, wanted // SHORTEST))
-        found = _round(
-            select(left), base, (goal, goal.chains * split, max(16, -(-wanted // split))), generator
-        )
+        plan = _Plan(
+            goal, goal.chains * split, max(16, -(-wanted // split)),
+            round_of(tell, (len(left), rows), (turn, ROUNDS)),
+        )  # fmt: skip
+        found = _round(select(left), base, plan, generator)
         whole = found if whole is None else whole.put(left, found)
         stay = found.unfinished
         if len(stay) == 0:
@@ -120,28 +128,36 @@ def run_tempered(select: Select, base: Metric, goal: Goal, generator: torch.Gene
     return whole
 
 
-def _round(
-    energy: RowEnergy, base: Metric, plan: tuple[Goal, int, int], generator: torch.Generator
-) -> RowChains:
-    goal, chains, iterations = plan
+class _Plan(NamedTuple):
+    goal: Goal
+    chains: int
+    iterations: int
+    tell: Tell
+
+
+def _round(energy: RowEnergy, base: Metric, plan: _Plan, generator: torch.Generator) -> RowChains:
+    goal, chains, iterations, tell = plan
+    every = TUNINGS * TUNING + iterations
     rows, dim = base.center.shape
     shares = torch.linspace(0, 1, LEVELS).to(base.center)[:, None].expand(-1, rows) ** 3
     points = normal_like(base.center.new_empty(LEVELS, chains, rows, dim), generator)
     ladder = Ladder(energy, base, shares, points, generator)
     size = torch.full_like(shares, 0.5)
-    for _ in range(TUNINGS):
+    for tuning in range(TUNINGS):
         size, rejected = _tune(ladder, size)
         shares = _laid_anew(ladder.shares, rejected)
         points = ladder.state.position
         if float(rejected.mean(0).max()) > HIGHEST and 2 * len(shares) <= MOST_LEVELS:
             shares, points, size = _doubled(shares, points, size)
         ladder = Ladder(energy, base, shares, points, generator)
+        tell((tuning + 1) * TUNING / every)
     positions, energies, infos = [], [], []
-    for _ in range(iterations):
+    for left in reversed(range(iterations)):
         info, _ = ladder.step(size)
         positions.append(ladder.state.position[-1])
         energies.append(ladder.state.potential[-1])
         infos.append(Info(*(part[-1] for part in info)))
+        tell(1 - left / every)
     points = base.outward(torch.stack(positions, 1))
     return judge_chains(energies, infos, points, goal, size[-1])
 

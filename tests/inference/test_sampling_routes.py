@@ -161,3 +161,43 @@ def test_finite_and_real_variables_are_drawn_together():
     inner = posterior.values["z"] - 0.5 * (y - posterior.values["s"])
     assert float(inner.mean().abs()) < 4 * math.sqrt(0.5 / 20_000)
     assert float(inner.var()) == pytest.approx(0.5, abs=4 * 0.5 * math.sqrt(2 / 20_000))
+
+
+@pytest.mark.parametrize("method", ["auto", "importance", "hmc", "tempering"])
+def test_progress_is_told(method):
+    told = []
+    energy, y = linear(2)
+    ec.sample(
+        energy, given={"y": y}, draws=20, method=method, progress=lambda share, text: told.append((share, text))
+    )  # fmt: skip
+    shares = [share for share, _ in told]
+    assert shares == sorted(shares)
+    assert 0 < shares[0] <= 1
+    assert told[0][1] == f"{'lattice' if method == 'auto' else method}, 3 of 3 rows"
+    assert told[-1] == (1.0, "drawn")
+
+
+def test_progress_goes_on_from_method_to_method():
+    """The second row cannot be normalized, and no method serves it."""
+    told = []
+    energy = ec.energy(lambda y, z: (y * z**2).sum(-1), y=1, z=1)
+    with pytest.warns(UserWarning, match="did not pass"):
+        ec.sample(
+            energy, given={"y": [[1.0], [0.0]]}, draws=10, progress=lambda share, text: told.append((share, text))
+        )  # fmt: skip
+    assert list(dict.fromkeys(text for _, text in told))[:2] == [
+        "lattice, 2 of 2 rows",
+        "importance, 1 of 2 rows",
+    ]
+    assert [share for share, _ in told] == sorted(share for share, _ in told)
+
+
+def test_progress_of_finite_variables_is_told():
+    told = []
+    spins = ec.energy(lambda s: -0.3 * s.sum(-1), s=ec.Variable(3, ec.finite([-1, 1])))
+    ec.sample(
+        spins, over="s", draws=100, method="gibbs", progress=lambda share, text: told.append((share, text))
+    )
+    assert told[0] == (pytest.approx(0.2 / 100), "gibbs, 1 of 1 rows")
+    assert [share for share, _ in told] == sorted(share for share, _ in told)
+    assert told[-1] == (1.0, "drawn")
