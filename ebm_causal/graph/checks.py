@@ -123,7 +123,7 @@ def refutation(claim: Claim, estimate: float, draws: Float[np.ndarray, " simulat
         p_value=p_value,
         passed=p_value > 0.05,
         text=f"{claim.name}: {claim.what.format(count=len(draws))} the effect is {draws.mean():.4g} on average "
-        f"(sd {draws.std(ddof=1):.2g}), and {expected:.4g} is expected (p = {p_value:.2g})",
+        f"(sd {draws.std(ddof=1):.4g}), and {expected:.4g} is expected (p = {p_value:.2g})",
     )
 
 
