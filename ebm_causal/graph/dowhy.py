@@ -228,7 +228,23 @@ def _plain(frame: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
                 f"the column {name!r} must stand once in the table and in one role; found {found}."
             )
         columns[f"v{position}"] = _numbers(frame[name])
-    return pd.DataFrame(columns)
+    data = pd.DataFrame(columns)
+    _refuse_no_effect(data, names)
+    return data
+
+
+def _refuse_no_effect(data: pd.DataFrame, names: Sequence[str]) -> None:
+    """Refuse where least squares has no effect to give."""
+    rows, columns = data.shape
+    if rows <= columns:
+        raise TableError(f"{rows} rows are too few for an effect with {columns - 2} covariates and an error.")
+    treatment, covariates = data.to_numpy()[:, 0], data.to_numpy()[:, 2:]
+    others = np.column_stack([np.ones(rows), covariates])
+    left = treatment - others @ np.linalg.lstsq(others, treatment, rcond=None)[0]
+    if not left @ left > 1e-16 * (treatment @ treatment):
+        raise TableError(
+            f"the treatment {names[0]!r} is constant, or a combination of the covariates: it has no effect to refute."
+        )
 
 
 def _numbers(column: pd.Series) -> Float[np.ndarray, " rows"]:

@@ -138,8 +138,9 @@ def _listed(names: Names, latex: bool, depth: Mapping[str, int]) -> str:
 def name_in_latex(name: str) -> str:
     r"""A name as LaTeX shows it: one letter in italics, more of them upright.
 
-    >>> name_in_latex("x"), name_in_latex("re_75")
-    ('x', '\\mathrm{re\\_75}')
+    >>> name_in_latex("x"), name_in_latex("re 75_a")
+    ('x', '\\mathrm{re\\ 75\\_a}')
     """
-    escaped = re.sub(r"([_&%$#{}])", r"\\\1", name.replace("\\", r"\backslash "))
+    parts = [re.sub(r"([_&%$#{}])", r"\\\1", part) for part in name.split("\\")]
+    escaped = r"\backslash ".join(part.replace(" ", r"\ ") for part in parts)
     return escaped if len(name) == 1 else rf"\mathrm{{{escaped}}}"

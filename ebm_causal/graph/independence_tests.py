@@ -128,6 +128,8 @@ def _column(frame: pd.DataFrame, name: str) -> pd.Series:
     column = frame[name]
     if column.isna().any():
         raise TableError(f"the column {name!r} has missing values: drop these rows.")
+    if pd.api.types.is_float_dtype(column) and not np.isfinite(column.to_numpy(dtype=np.float64)).all():
+        raise TableError(f"the column {name!r} has infinite values: drop these rows.")
     if column.nunique() < 2:
         raise TableError(f"the column {name!r} is constant, which nothing can depend on.")
     return column

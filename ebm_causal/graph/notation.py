@@ -46,7 +46,8 @@ def _read_pair(entry: object) -> Edge:
 
 def _read_arrows(entry: str) -> tuple[list[Edge], list[str]]:
     parts = _ARROWS.split(entry.strip())
-    if len(parts) < 3 or not all(parts):
+    spoiled = any(name[:1] in "->" or name[-1:] in "-<" for name in parts[0::2])  # none, or that of "x --> y"
+    if len(parts) < 3 or spoiled:
         raise GraphError(f'an edge is a pair of names or a string such as "z -> x"; got {entry!r}.')
     pairs: list[Edge] = []
     latents: list[str] = []

@@ -95,6 +95,11 @@ def test_the_latex_of_the_napkin_is_a_fraction_that_matplotlib_can_draw():
     MathTextParser("agg").parse("$" + expression.latex.replace(r"\Bigl", "").replace(r"\Bigr", "") + "$")
 
 
+def test_latex_keeps_the_spaces_of_names():
+    latex = identify(CausalGraph(["a b -> y"]), "a b", "y").expression.latex
+    assert latex == r"P(y \mid do(\mathrm{a\ b})) = P(y \mid \mathrm{a\ b})"
+
+
 def test_there_is_no_expression_for_what_is_not_identified():
     assert equal(["x -> y", "x <-> y"]) is None
     assert equal(["z -> x -> y", "x <-> y"]) is None

@@ -75,3 +75,28 @@ def test_refuters_asked_amiss(options, message):
         refute(FRAME, "x", "y", ["w"], **options)
     with pytest.raises(ArgumentError, match="adjustment must be a list of columns"):
         refute(FRAME, "x", "y", 3)
+
+
+@pytest.mark.parametrize("edge", ["x --> y", "x <-- y", "x ->> y", "x <<- y", "x ->", "x -- y"])
+def test_arrows_that_are_none(edge):
+    with pytest.raises(GraphError, match='an edge is a pair of names or a string such as "z -> x"; got'):
+        ec.CausalGraph([edge])
+    assert ec.CausalGraph(["re-employed <b> -> y"]).nodes == ("re-employed <b>", "y")
+
+
+@pytest.mark.parametrize("rows", [0, 1, 3])
+def test_refuters_need_more_rows_than_columns(rows):
+    with pytest.raises(TableError, match=f"{rows} rows are too few for an effect with 1 covariates"):
+        refute(FRAME.head(rows), "x", "y", ["w"])
+
+
+@pytest.mark.parametrize("treatment", [1.0, FRAME["w"] * 2 + 1])
+def test_refuters_need_a_treatment_that_varies(treatment):
+    frame = pd.concat([FRAME.assign(x=treatment), FRAME.assign(x=treatment, y=0.0)])
+    with pytest.raises(TableError, match="the treatment 'x' is constant, or a combination of the covariates"):
+        refute(frame, "x", "y", ["w"])
+
+
+def test_implications_of_infinite_values():
+    with pytest.raises(TableError, match="the column 'x' has infinite values"):
+        check_implications(ec.CausalGraph(["x -> w -> y"]), FRAME.assign(x=[0.0, np.inf, 1.0]))
