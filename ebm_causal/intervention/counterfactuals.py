@@ -23,6 +23,7 @@ from ebm_causal.intervention.abduction import World, abducted, hidden_causes
 from ebm_causal.intervention.asking import ENERGY, Query, check_query
 from ebm_causal.intervention.averages import drawn
 from ebm_causal.intervention.draws import Draws, asked_at
+from ebm_causal.intervention.linking import idle_notes
 from ebm_causal.intervention.policies import arguments_of, looking, looks_at_itself, obeyed, obeying, split
 from ebm_causal.intervention.surgery import held_rows, refuse_undirected_surgery
 from ebm_causal.intervention.worlds import Imagined, Setting, causes
@@ -99,7 +100,7 @@ def counterfactual(
     action, hidden = Action.of(energy, do), hidden_causes(energy, seen, do)
     check_query(energy, query, action.numbers)
     rows = common_rows({**_labelled("observed", seen), **_labelled("do", action.numbers)})
-    notes = conventions(energy, action, {*seen, *hidden})
+    notes = (*idle_notes(energy, do, query), *conventions(energy, action, {*seen, *hidden}))
 
     def ask(beta: float) -> Draws:
         setting = Setting.of(energy, draws, beta, seed)

@@ -6,7 +6,7 @@ import networkx as nx
 
 from ebm_causal.energies import Energy, latents_of, mechanisms_of, prior_groups
 from ebm_causal.errors import IdentificationError
-from ebm_causal.intervention.asking import ENERGY, Query, asked_of
+from ebm_causal.intervention.asking import ENERGY, Query, asked_of, name_of
 
 
 def is_confounded(energy: Energy, held: tuple[str, ...], query: Query) -> bool:
@@ -23,6 +23,18 @@ def is_confounded(energy: Energy, held: tuple[str, ...], query: Query) -> bool:
     moral = _moral(cut, None if query == ENERGY else targets | set(held))
     linked = set().union(*(nx.node_connected_component(moral, name) for name in held))
     return bool(linked & targets)
+
+
+def idle_notes(energy: Energy, done: Iterable[str], query: Query) -> tuple[str, ...]:
+    """A warning where what is set moves nothing that is asked for, by the energy's graph."""
+    graph, done = energy.graph, tuple(done)
+    if query == ENERGY or not done:
+        return ()
+    moved = set(done).union(*(nx.descendants(graph, name) for name in done if name in graph))
+    if moved & set(asked_of(query, energy)):
+        return ()
+    names = ", ".join(map(repr, done))
+    return (f"no directed path leads from {names} to {name_of(query)!r}: the effect is zero.",)
 
 
 def refuse_roots_without_law(energy: Energy, query: Query, held: Iterable[str]) -> None:

@@ -15,7 +15,7 @@ from ebm_causal.intervention.abduction import abducted, hidden_causes
 from ebm_causal.intervention.asking import Query, check_query, name_of
 from ebm_causal.intervention.averages import drawn
 from ebm_causal.intervention.draws import Draws, asked_at
-from ebm_causal.intervention.linking import is_confounded, refuse_roots_without_law
+from ebm_causal.intervention.linking import idle_notes, is_confounded, refuse_roots_without_law
 from ebm_causal.intervention.policies import obeyed_by, obeying, split
 from ebm_causal.intervention.pyro_worlds import Model, model_draws, model_gap
 from ebm_causal.intervention.strata import blocks_of
@@ -67,7 +67,8 @@ def interventional(
         seed: The same seed gives the same draws.
 
     Returns:
-        Draws with Monte Carlo errors; for a schedule each tensor has ``betas`` in front.
+        Draws with Monte Carlo errors; for a schedule each tensor has ``betas`` in front. A warning says where
+        nothing that is set is a cause of the query.
 
     Raises:
         ArgumentError: If beta is neither positive nor a schedule.
@@ -104,7 +105,7 @@ def interventional(
         if callable(query) or query in soft:
             world = replace(world, values=obeyed_by(energy, soft, world.values))
         answer = drawn(setting, query, (world, tuple(do)), "ancestral draws")
-        return replace(answer, held=held)
+        return replace(answer, held=held, warnings=(*idle_notes(energy, do, query), *answer.warnings))
 
     return asked_at(beta, ask)
 

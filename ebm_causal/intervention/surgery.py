@@ -92,8 +92,31 @@ def held_rows(energy: Energy, values: Mapping[str, object]) -> dict[str, Tensor]
         variable = energy.variables[name]
         held[name] = as_rows(name, value, variable.shape, like=like_of(energy))
         variable.check(name, held[name])
+        _check_law(energy, name, held[name])
         energy.learn_dim(name, tuple(held[name].shape[1:]))
     return held
+
+
+def _check_law(energy: Energy, name: str, rows: Tensor) -> None:
+    """Ask the cost of a separate value whether it is one: how many classes there are its decoder alone says.
+
+    Raises:
+        EnergyError: If it is none.
+    """
+    mechanism, like = mechanisms_of(energy).get(name), like_of(energy)
+    if mechanism is None or not energy.variables[name].support.is_discrete:
+        return
+    parents = {parent: energy.all_variables[parent] for parent in mechanism.parents}
+    if any(variable.shape is None for variable in parents.values()):
+        return
+    shapes = {parent: (len(rows), *(variable.shape or ())) for parent, variable in parents.items()}
+    zeros = {parent: like.new_zeros(shape) for parent, shape in shapes.items()}
+    if not all(bool(parents[parent].support.check(value).all()) for parent, value in zeros.items()):
+        return
+    try:
+        mechanism.term({**zeros, name: rows})
+    except EnergyError as error:
+        raise EnergyError(f"{name!r} cannot be held at its value: {error}") from error
 
 
 def refuse_undirected_surgery(energy: Energy, held: Iterable[str]) -> None:

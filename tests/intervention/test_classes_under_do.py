@@ -7,6 +7,7 @@ import torch
 from pyro.infer import Predictive
 
 import ebm_causal as ec
+from ebm_causal.errors import EnergyError
 
 F64 = torch.float64
 NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(60)
@@ -69,3 +70,17 @@ def test_a_class_that_is_none_is_refused():
     for world in (classes(), ec.pyro_model(classes())):
         with pytest.raises(ec.errors.EnergyError, match="'k' must be in its support"):
             ec.interventional(world, {"k": 1.5})
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda energy: ec.do(energy, k=3.0),
+        lambda energy: ec.interventional(energy, do={"k": [0.0, 3.0]}),
+        lambda energy: ec.observational(energy, given={"k": 3.0}),
+        lambda energy: ec.counterfactual(energy, {"k": 1.0, "y": 1.0}, do={"k": 7.0}),
+    ],
+)
+def test_a_class_that_the_decoder_does_not_have_is_refused(ask):
+    with pytest.raises(EnergyError, match="'k' cannot be held at its value: a categorical cost of 3 classes"):
+        ask(classes())

@@ -126,3 +126,10 @@ def test_arguments_of_another_kind():
         ec.interventional(world(), do={"x": 1.0}, draws=math.nan)
     with pytest.raises(ArgumentError, match="seed must be a whole number"):
         ec.interventional(world(), do={"x": 1.0}, seed=None)
+
+
+def test_what_is_set_but_causes_nothing_that_is_asked_for():
+    zero = "no directed path leads from 'y' to 'x': the effect is zero."
+    assert ec.interventional(world(), do={"y": 1.0}, query="x", draws=10).warnings == (zero,)
+    assert ec.counterfactual(world(), {"x": 1.0, "y": 1.0}, {"y": 0.0}, "x", draws=10).warnings == (zero,)
+    assert ec.interventional(world(), do={"x": 1.0}, query=lambda y: y, draws=10).warnings == ()
