@@ -16,6 +16,20 @@ from ebm_causal.errors import ArgumentError, EnergyError
 Betas = float | Sequence[float] | np.ndarray | Tensor  # an inverse temperature, or a schedule of them
 
 
+def broadcast_shapes(*shapes: Sequence[int]) -> torch.Size:
+    """The shape that shapes broadcast to: torch's own function loads sympy for it, half a second of each process.
+
+    Raises:
+        RuntimeError: If they do not broadcast.
+    """
+    if torch.jit.is_tracing():  # sizes are tensors there
+        return torch.broadcast_shapes(*shapes)
+    try:
+        return torch.Size(np.broadcast_shapes(*shapes))
+    except ValueError as error:
+        raise RuntimeError(f"shapes {[tuple(shape) for shape in shapes]} do not broadcast.") from error
+
+
 def as_tensor(name: str, value: object, like: Tensor | None = None) -> Tensor:
     """Make a value a floating tensor, or say which variable cannot be one.
 

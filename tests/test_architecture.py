@@ -179,6 +179,17 @@ def test_importing_the_package_loads_nothing_heavy():
     assert run.stdout == "set()\n"
 
 
+def test_a_free_energy_loads_no_algebra():
+    """torch.broadcast_shapes loads sympy: half a second of each process that integrates or samples."""
+    code = (
+        "import sys, ebm_causal as ec\n"
+        "ec.sample(ec.LinearGaussianEnergy([[1.0]]), given={'y': [[1.0]]}, draws=10)\n"
+        "print('sympy' in sys.modules)"
+    )
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert run.stdout == "False\n"
+
+
 def test_no_package_index_is_named_in_the_repository():
     hosts = [
         ".".join(parts)

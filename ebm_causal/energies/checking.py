@@ -8,6 +8,7 @@ from torch import Tensor
 from ebm_causal.energies.factors import Factor, Values, batch_of
 from ebm_causal.energies.variables import Variable, is_true_somewhere
 from ebm_causal.errors import EnergyError
+from ebm_causal.shapes import broadcast_shapes
 
 
 def refuse_bad_values(name: str, variable: Variable, value: Tensor) -> None:
@@ -38,7 +39,7 @@ def checked_term(factor: Factor, values: Values, variables: Mapping[str, Variabl
     """
     term = factor.term(values)
     own = {name: variable for name, variable in variables.items() if name in factor.variables}
-    batch = torch.broadcast_shapes(*(batch_of(values[name], variable) for name, variable in own.items()))
+    batch = broadcast_shapes(*(batch_of(values[name], variable) for name, variable in own.items()))
     if not isinstance(term, Tensor) or term.is_complex() or not factor.fits(term, batch, values):
         found = list(term.shape) if isinstance(term, Tensor) else type(term).__name__
         complex_note = " complex" if isinstance(term, Tensor) and term.is_complex() else ""

@@ -11,6 +11,7 @@ from ebm_causal.energies.counts import TemperedPoisson, count_series
 from ebm_causal.energies.laws import FiniteLaw
 from ebm_causal.energies.variables import finite, is_true_somewhere
 from ebm_causal.errors import ArgumentError, EnergyError
+from ebm_causal.shapes import broadcast_shapes
 
 
 class CategoricalCost(Cost):
@@ -59,7 +60,7 @@ class CategoricalCost(Cost):
                 f"a categorical cost of {logits.shape[-1]} classes takes indices 0 to {logits.shape[-1] - 1}; got "
                 f"{float(value[wrong][0]):g}."
             )
-        batch = torch.broadcast_shapes(logits.shape[:-1], value.shape)
+        batch = broadcast_shapes(logits.shape[:-1], value.shape)
         index = value.long().expand(batch)[..., None]
         return total(-logits.log_softmax(-1).expand(*batch, -1).gather(-1, index)[..., 0])
 

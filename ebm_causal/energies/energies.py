@@ -16,7 +16,7 @@ from ebm_causal.energies.mechanisms import LocalNormalizer
 from ebm_causal.energies.scaling import Weight
 from ebm_causal.energies.variables import Variable
 from ebm_causal.errors import EnergyError
-from ebm_causal.shapes import as_tensor, by_name
+from ebm_causal.shapes import as_tensor, broadcast_shapes, by_name
 
 
 class Energy(nn.Module):
@@ -112,7 +112,7 @@ class Energy(nn.Module):
         batches = {name: list(batch_of(checked[name], known[name])) for name in known}
         if not _broadcast([*batches.values()]):
             raise EnergyError(f"the batches of the variables do not broadcast; got {batches}.")
-        batch = torch.broadcast_shapes(*batches.values())
+        batch = broadcast_shapes(*batches.values())
         terms = [refuse_no_number(f, checked_term(f, checked, known)) for f in self._factors]
         return torch.stack([term.expand(batch) for term in terms]).sum(0)
 
@@ -263,7 +263,7 @@ def _refuse_two_values(first: Values, second: Values) -> None:
 
 def _broadcast(shapes: Sequence[Sequence[int]]) -> bool:
     try:
-        torch.broadcast_shapes(*shapes)
+        broadcast_shapes(*shapes)
     except RuntimeError:
         return False
     return True

@@ -13,6 +13,7 @@ from ebm_causal.energies.costs import Temperature
 from ebm_causal.energies.scaling import Weight, Weighted, one_weight
 from ebm_causal.energies.variables import Variable
 from ebm_causal.errors import EnergyError
+from ebm_causal.shapes import broadcast_shapes
 
 if TYPE_CHECKING:
     from ebm_causal.energies.energies import Energy
@@ -164,7 +165,7 @@ def _called_on_batches(
         batches = {name: batch_of(value, variables[name]) for name, value in values.items()}
         if len(set(batches.values())) < 2:
             raise
-        batch = torch.broadcast_shapes(*batches.values())
+        batch = broadcast_shapes(*batches.values())
         own = {name: value.shape[len(batches[name]) :] for name, value in values.items()}
         return function(**{name: value.expand(*batch, *own[name]) for name, value in values.items()})
 
@@ -173,7 +174,7 @@ def _called_on_rows(
     function: Callable[..., Tensor], values: Values, variables: Mapping[str, Variable]
 ) -> Tensor:
     batches = {name: batch_of(value, variables[name]) for name, value in values.items()}
-    batch = torch.broadcast_shapes(*batches.values())
+    batch = broadcast_shapes(*batches.values())
     rows = {
         name: value.expand(*batch, *own).reshape(-1, *own)
         for name, value in values.items()

@@ -17,7 +17,7 @@ from ebm_causal.energies.scaling import ScaledCost, Weight, Weighted, positive_w
 from ebm_causal.energies.variables import Variable
 from ebm_causal.errors import ConvergenceError, EnergyError, IdentificationError
 from ebm_causal.sampling import Lattice, adapt_lattice
-from ebm_causal.shapes import as_names
+from ebm_causal.shapes import as_names, broadcast_shapes
 
 
 class Mechanism(Factor):
@@ -116,7 +116,7 @@ class Mechanism(Factor):
         if tuple(term.shape) == tuple(batch):
             return True
         child, prediction = flattened(values[self.child], self._shape), self._flat_prediction(values)
-        return tuple(term.shape) == tuple(torch.broadcast_shapes(child.shape[:-1], prediction.shape[:-1]))
+        return tuple(term.shape) == tuple(broadcast_shapes(child.shape[:-1], prediction.shape[:-1]))
 
     def scaled(self, weight: Weight) -> "Mechanism":
         r"""The mechanism with a weighted cost: a law at :math:`w\beta`, so that surgery and fits stay true."""
@@ -210,7 +210,7 @@ class Mechanism(Factor):
         self.refuse_unknown_normalizer()
         dim = math.prod(self._shape or (1,))
         inverse = torch.as_tensor(beta, dtype=prediction.dtype, device=prediction.device)
-        batch = torch.broadcast_shapes(prediction.shape[:-1], inverse.shape)
+        batch = broadcast_shapes(prediction.shape[:-1], inverse.shape)
         rows = prediction.expand(*batch, prediction.shape[-1]).reshape(-1, prediction.shape[-1])
         each = inverse.expand(batch).reshape(-1) if inverse.ndim else inverse
 
@@ -261,7 +261,7 @@ class LocalNormalizer(Factor):
 
     def fits(self, term: Tensor, batch: tuple[int, ...], values: Values) -> bool:
         """A normalizer that does not depend on the parents is one number for all rows."""
-        return tuple(torch.broadcast_shapes(term.shape, batch)) == tuple(batch)
+        return tuple(broadcast_shapes(term.shape, batch)) == tuple(batch)
 
     def scaled(self, weight: Weight) -> "LocalNormalizer":
         """The normalizer of the scaled mechanism."""

@@ -19,7 +19,7 @@ from ebm_causal.gibbs.restriction import latents_left, restrict
 from ebm_causal.gibbs.scores import score_in
 from ebm_causal.gibbs.temperatures import Betas, restrict_at
 from ebm_causal.sampling import Lattice, adapt_lattice
-from ebm_causal.shapes import as_names, by_name, check_count, refuse_non_finite
+from ebm_causal.shapes import as_names, broadcast_shapes, by_name, check_count, refuse_non_finite
 
 
 class GibbsDensity(TorchDistribution):
@@ -130,7 +130,7 @@ class GibbsDensity(TorchDistribution):
         if wrt is not None:
             return score_in(self, value, wrt)
         with torch.enable_grad():
-            batch = torch.broadcast_shapes(self._checked(value).shape[:-1], self.batch_shape)
+            batch = broadcast_shapes(self._checked(value).shape[:-1], self.batch_shape)
             point = value.detach().expand(*batch, self._width).clone().requires_grad_()
             (gradient,) = torch.autograd.grad(self.log_weight(point).sum(), point)
         return gradient
@@ -165,7 +165,7 @@ class GibbsDensity(TorchDistribution):
 
     def log_weight(self, value: Tensor) -> Tensor:
         """The unnormalized log density, whatever ``log_prob`` includes."""
-        batch = torch.broadcast_shapes(self._checked(value).shape[:-1], self.batch_shape)
+        batch = broadcast_shapes(self._checked(value).shape[:-1], self.batch_shape)
         flat = value.expand(*batch, self._width).reshape(-1, self._width)
         refuse_non_finite(self.over[0], flat)
         beta = self._beta_over(batch)

@@ -26,7 +26,7 @@ from ebm_causal.energies import (
 from ebm_causal.errors import EnergyError, IdentificationError
 from ebm_causal.gibbs.density import GibbsDensity
 from ebm_causal.gibbs.temperatures import single_or_schedule
-from ebm_causal.shapes import Betas, as_rows, common_rows
+from ebm_causal.shapes import Betas, as_rows, broadcast_shapes, common_rows
 
 
 class ConditionalLaw(TorchDistribution):
@@ -44,7 +44,7 @@ class ConditionalLaw(TorchDistribution):
         self.mechanism, self.parents, self.beta = mechanism, parents, beta
         shape = mechanism.variables[mechanism.child].shape or (1,)
         each = beta.shape if isinstance(beta, Tensor) else ()
-        batch = torch.broadcast_shapes(mechanism.predict(parents).shape[:-1], each)
+        batch = broadcast_shapes(mechanism.predict(parents).shape[:-1], each)
         super().__init__(batch, torch.Size(shape), validate_args=False)
 
     @constraints.dependent_property(is_discrete=False, event_dim=1)
@@ -183,9 +183,7 @@ def _site(
                 f"{name!r} has neither a mechanism nor a regularizer: give its values to the model."
             )
         return observed
-    whole = torch.broadcast_shapes(
-        law.batch_shape, batch
-    )  # larger within plates of the caller's, as replicas have
+    whole = broadcast_shapes(law.batch_shape, batch)  # larger within plates of the caller's, as replicas have
     return pyro.sample(name, law.expand(whole), obs=observed)
 
 

@@ -11,7 +11,7 @@ from ebm_causal.calculus import parameter_jacobian
 from ebm_causal.energies import Energy, find_parameters, named_parameters
 from ebm_causal.errors import ArgumentError
 from ebm_causal.gibbs.estimates import Estimate
-from ebm_causal.shapes import as_names
+from ebm_causal.shapes import as_names, broadcast_shapes
 
 
 @runtime_checkable
@@ -90,7 +90,7 @@ def _columns(density: Scored, score: Tensor, names: tuple[str, ...]) -> Tensor:
 
 def _in_given(density: Scored, value: Tensor, names: tuple[str, ...]) -> Tensor:
     """Each value has a row of its own; the normalizer's part is that of the density's rows."""
-    batch = torch.broadcast_shapes(value.shape[:-1], density.batch_shape)
+    batch = broadcast_shapes(value.shape[:-1], density.batch_shape)
     wide = density.given_over(batch)
     each = _slopes(density, wide, names, value.expand(*batch, value.shape[-1]).flatten(0, -2))
     rows = _slopes(density, density.given, names, None)

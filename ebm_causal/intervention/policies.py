@@ -5,12 +5,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import networkx as nx
-import torch
 from torch import Tensor, nn
 
 from ebm_causal.energies import Energy, Factor, LocalNormalizer, Mechanism, Variable
 from ebm_causal.errors import EnergyError
 from ebm_causal.intervention.asking import arguments_named
+from ebm_causal.shapes import broadcast_shapes
 
 Policy = Callable[..., Tensor]
 
@@ -118,7 +118,7 @@ def obeyed_by(energy: Energy, soft: Mapping[str, Any], values: Mapping[str, Tens
             looked = {other: found[other] for other in arguments_of(energy, name, soft[name])}
             variable = energy.all_variables[name]
             led = obeyed(name, soft[name], looked, variable)
-            found[name] = led.expand(torch.broadcast_shapes(led.shape, (1, 1, *(variable.shape or (1,)))))
+            found[name] = led.expand(broadcast_shapes(led.shape, (1, 1, *(variable.shape or (1,)))))
     return found
 
 
