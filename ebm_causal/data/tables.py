@@ -57,7 +57,8 @@ class CausalTable:
         frame: The rows that were kept, with all columns.
         rows: Their number; ``rows_read`` counts those that came.
         dropped: For each column, how many rows were left out and why.
-        treatment_kind: ``"binary"`` or ``"continuous"``; ``treatment_levels`` are the texts of a binary one.
+        treatment_kind: ``"binary"`` or ``"continuous"``; ``treatment_levels`` are the texts of a binary one, the one
+            that counts as 0 first: in order of the alphabet, or of an ordered set of categories.
         outcome_kind: ``"binary"`` for two values, else ``"continuous"``.
         treatment_values: The treatment, 0 or 1 if binary.
         outcome_values: The outcome as it stands.
@@ -182,9 +183,14 @@ class CausalTable:
         dropped = f" of {self.rows_read} read" if self.rows < self.rows_read else ""
         return (
             f"CausalTable({called}{self.rows} rows{dropped}, {self.treatment_kind} treatment "
-            f"{self.treatment!r}, {self.outcome_kind} outcome {self.outcome!r}, {len(self.covariates)} "
+            f"{self.treatment!r}{self._contrast()}, {self.outcome_kind} outcome {self.outcome!r}, {len(self.covariates)} "
             f"covariates in {self.design.columns} columns)"
         )
+
+    def _contrast(self) -> str:
+        """Which level is set rather than which, where that is no 1 and 0."""
+        low, high = self.treatment_levels or ("0", "1")
+        return "" if (low, high) == ("0", "1") else f" ({high!r} rather than {low!r})"
 
 
 def _names(names: Sequence[str], option: str) -> tuple[str, ...]:

@@ -206,3 +206,12 @@ def test_a_design_without_a_covariate_has_none_of_its_columns():
     np.testing.assert_allclose(
         design.without("site").without("age").residualize(values), values - values.mean(), atol=1e-15
     )
+
+
+def test_a_treatment_of_text_says_which_level_is_set():
+    """Levels are in order of the alphabet, or of an ordered set of categories: the sign of the effect hangs on it."""
+    arms = ["treated", "untreated"] * 10
+    frame = pd.DataFrame({"t": arms, "y": range(20)})
+    assert "treatment 't' ('untreated' rather than 'treated')" in repr(CausalTable(frame, "t", "y", []))
+    ordered = frame.assign(t=pd.Categorical(arms, ["untreated", "treated"], ordered=True))
+    assert "treatment 't' ('treated' rather than 'untreated')" in repr(CausalTable(ordered, "t", "y", []))
