@@ -11,6 +11,7 @@ import numpy as np
 from ebm_causal.errors import ArgumentError
 
 Arrays = Mapping[str, np.ndarray]
+TAILS = (0.05, 0.95)  # which ArviZ 1.x does not assume where it is given arrays
 
 
 def inference_data(
@@ -103,7 +104,7 @@ def chain_statistics(draws: np.ndarray) -> dict[str, np.ndarray]:
     return {
         "r_hat": np.array([float(arviz.rhat(column)) for column in columns]),
         "ess_bulk": np.array([float(arviz.ess(column, method="bulk")) for column in columns]),
-        "ess_tail": np.array([float(arviz.ess(column, method="tail")) for column in columns]),
+        "ess_tail": np.array([float(arviz.ess(column, method="tail", prob=TAILS)) for column in columns]),
     }
 
 

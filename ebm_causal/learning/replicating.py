@@ -2,7 +2,8 @@
 
 import copy
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import torch
@@ -60,11 +61,11 @@ def replicate(
     else:
         at = _Joint(CompleteLikelihood(own, data, latents, beta), drawn_along.flatten(0, 1), generator)
     found: list[tuple[dict[str, Tensor], dict[str, Tensor], Tensor]] = []
-    with torch.no_grad():
+    with torch.no_grad(), _seeded(generator):
         for place, flat in enumerate(draws.flatten(0, 1)):
             vector.set(flat)
             values, rows = at(place)
-            found.append((values, predict_rows(own, {**data, **values}, beta, generator), rows))
+            found.append((values, _predicted(own, {**data, **values}, beta, generator), rows))
     latent, predicted, likelihoods = zip(*found, strict=True)
 
     def shaped(parts: tuple[Tensor, ...]) -> Tensor:
@@ -81,11 +82,29 @@ def predict_rows(
     energy: Energy, values: Mapping[str, Tensor], beta: float, generator: torch.Generator
 ) -> dict[str, Tensor]:
     """Every observed variable that has a mechanism, drawn anew given the row's own causes."""
-    return {
-        child: mechanism.sample({parent: values[parent] for parent in mechanism.parents}, beta, generator)
-        for child, mechanism in mechanisms_of(energy).items()
-        if child in values
-    }
+    with _seeded(generator):
+        return _predicted(energy, values, beta, generator)
+
+
+@contextmanager
+def _seeded(generator: torch.Generator) -> Iterator[None]:
+    """Pyro's laws draw from torch's own generator, seeded within: once for many laws, since seeding is slower."""
+    seed = int(torch.randint(2**62, (1,), generator=generator))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
+
+
+def _predicted(
+    energy: Energy, values: Mapping[str, Tensor], beta: float, generator: torch.Generator
+) -> dict[str, Tensor]:
+    drawn = {}
+    for child, mechanism in mechanisms_of(energy).items():
+        if child in values:
+            parents = {parent: values[parent] for parent in mechanism.parents}
+            law = mechanism.distribution(parents, beta)
+            drawn[child] = mechanism.sample(parents, beta, generator) if law is None else law.sample()
+    return drawn
 
 
 def _vector(energy: Energy, labels: tuple[str, ...]) -> ParameterVector:

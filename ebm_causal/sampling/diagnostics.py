@@ -108,7 +108,8 @@ def _ess(chains: Tensor) -> Tensor:
     count, number = chains.shape[-1], chains.shape[-2]
     mean = chains.mean(-1, keepdim=True)
     spectrum = torch.fft.rfft(chains - mean, n=1 << (2 * count - 1).bit_length())
-    covariance = torch.fft.irfft(spectrum.abs() ** 2)[..., :count].mean(-2) / count
+    power = (spectrum.real**2 + spectrum.imag**2).mean(-2)  # of all chains, since the transform is linear
+    covariance = torch.fft.irfft(power)[..., :count] / count
     within = covariance[:, :1] * count / (count - 1)
     total = within * (count - 1) / count
     if number > 1:
