@@ -183,8 +183,8 @@ class CausalTable:
         dropped = f" of {self.rows_read} read" if self.rows < self.rows_read else ""
         return (
             f"CausalTable({called}{self.rows} rows{dropped}, {self.treatment_kind} treatment "
-            f"{self.treatment!r}{self._contrast()}, {self.outcome_kind} outcome {self.outcome!r}, {len(self.covariates)} "
-            f"covariates in {self.design.columns} columns)"
+            f"{self.treatment!r}{self._contrast()}, {self.outcome_kind} outcome {self.outcome!r}, "
+            f"{len(self.covariates)} covariates in {self.design.columns} columns)"
         )
 
     def _contrast(self) -> str:
