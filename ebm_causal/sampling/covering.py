@@ -160,7 +160,8 @@ def dense(found: Cover, chunk: Chunk, failed: Tensor) -> Look | None:
     first = low.to(cell) + 0.5 - 0.5 * sizes.to(cell)  # the center of the first part, in parts
     return Look(
         rows=found.look.rows[index], base=placed(found.look.base[index], cell, first), cell=cell, shape=shape,
-        energies=values, level=found.look.level + 1, turns=found.look.turns, whole=False,
+        energies=values, level=found.look.level + 1, laid=found.look.laid + (not found.blind),
+        turns=found.look.turns, whole=False, filled=found.look.filled,
         finer=chunk.coarse[failed].any(-1), known=found.look.lowest[index], **_still_shared(found, index, low),
     )  # fmt: skip
 

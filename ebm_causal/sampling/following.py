@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ebm_causal.sampling.aims import Aim
 from ebm_causal.sampling.covering import LARGEST, Chunk, Cover, cover, dense, evaluate
-from ebm_causal.sampling.framing import Box, askew_frames, closer, grown, look_at, turned
+from ebm_causal.sampling.framing import Box, askew_frames, closer, filled, grown, look_at, turned
 from ebm_causal.sampling.lattice import Lattice, weighed
 from ebm_causal.sampling.looking import UNKNOWN, Look, Sight, coordinates, placed, see, together
 from ebm_causal.sampling.selecting import Rows
@@ -85,7 +85,11 @@ class Search:
         if not len(look.rows):
             return
         sight = see(look, self.aim.drop, self.aim.step)
-        dead = ~sight.keep.any(0) | (look.level >= self.aim.levels) | (look.blind & look.whole)
+        dead = (
+            ~sight.keep.any(0)
+            | (look.level >= self.aim.levels)
+            | (look.blind & (look.whole and not look.filled))
+        )
         if look.whole and look.level == 0 and bool(dead.any()):
             self._scan(look.some(dead))
         else:
@@ -164,8 +168,10 @@ class Search:
         patient = not blind and self.energy.divisible and max(sizes) < SIZES[-1]
         again: list[tuple[Tensor, Tensor]] = []
         for chunk in evaluate(found, self.energy, self.aim):
-            rough = chunk.walled | (chunk.blunt & (tried + look.level >= PATIENCE[look.dim]))
-            good = chunk.lattice.resolved & ~rough & ~look.misses(chunk.lattice.energies, chunk.index)
+            rough = chunk.walled | (chunk.blunt & chunk.whole & (tried + look.laid >= PATIENCE[look.dim]))
+            missed = look.misses(chunk.lattice.energies, chunk.index)
+            chunk = replace(chunk, coarse=chunk.coarse | missed[:, None])
+            good = chunk.lattice.resolved & ~rough & ~missed
             index = slice(None) if bool(good.all()) else good.nonzero().flatten()
             if bool(good.any()):
                 yield look.rows[chunk.index[index]], chunk.lattice.rows(index)
@@ -197,8 +203,11 @@ class Search:
             yield from self._shift(found.look.some(chunk.index[failed]))
 
     def _shift(self, look: Look) -> Iterator[tuple[Tensor, Lattice]]:
-        """Randomly shifted lattices, for rows with kinks or walls."""
-        yield from shifted(look, self.energy, self.aim.drop)
+        """Randomly shifted lattices, for rows with kinks or walls; a whole look comes first, for mass left out."""
+        if look.whole or look.filled:
+            yield from shifted(look, self.energy, self.aim.drop)
+        else:
+            self.pending.extend(filled(look, self.energy))
 
 
 def _given_up(look: Look) -> Iterator[tuple[Tensor, Lattice]]:

@@ -96,12 +96,30 @@ def _again(look: Look, corner: Tensor, edges: Tensor, energy: Rows, shape: tuple
         missed, spans = [], torch.tensor(shape).to(edges) - 1
         for part in left.split(max(1, AT_ONCE // math.prod(shape))):
             found = _look(energy, look.rows[part], corner[part], edges[part] / spans, shape)
-            found = replace(found, level=look.level + 1, turns=look.turns, known=known[part])
+            found = replace(
+                found,
+                level=look.level + 1,
+                laid=look.laid,
+                turns=look.turns,
+                filled=look.filled,
+                known=known[part],
+            )
             blind = found.blind & (max(shape) < FINEST[look.dim])
             missed.append(part[blind])
             if not bool(blind.all()):
                 yield found.some(~blind)
         left, shape = torch.cat(missed), tuple(min(2 * size - 1, FINEST[look.dim]) for size in shape)
+
+
+def filled(look: Look, energy: Rows) -> Iterator[Look]:
+    """Looks over the same grids that leave no point out."""
+    places = coordinates(look.shape, look.base)[:, None]
+    for part in torch.arange(len(look.rows), device=look.rows.device).split(max(1, AT_ONCE // len(places))):
+        some = look.some(part)
+        blocks = [
+            energy.at(placed(some.base, some.cell, block), some.rows) for block in places.split(AT_ONCE)
+        ]
+        yield replace(some, energies=torch.cat(blocks), whole=True, filled=True)
 
 
 def askew_frames(look: Look) -> tuple[Tensor, Tensor]:

@@ -26,8 +26,10 @@ class Look:
         shape: Points along each axis.
         energies: ``[points, rows]``, unknown where none was evaluated.
         level: How many looks went before.
+        laid: How many of them were lattices that failed the self-check, where they were no mere looks.
         turns: How often the frame was turned with the covariance.
         whole: Whether every point was evaluated.
+        filled: Whether that was so of a look at the place where lattices failed, this one or an earlier.
         finer: Rows whose last lattice was too coarse, ``[rows]``.
         shared: Where the rows' grids are parts of a common one: its first point and its cell.
         anchor: The common one's coordinates of the first point of each row, whole numbers ``[rows, dim]``.
@@ -40,8 +42,10 @@ class Look:
     shape: tuple[int, ...]
     energies: Tensor
     level: int = 0
+    laid: int = 0
     turns: int = 0
     whole: bool = True
+    filled: bool = False
     finer: Tensor | None = None
     shared: tuple[Tensor, Tensor] | None = None
     anchor: Tensor | None = None
