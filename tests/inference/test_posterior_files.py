@@ -107,7 +107,7 @@ class Tree(dict):
 
 @pytest.fixture
 def recorded(monkeypatch):
-    """ArviZ 1.3 as recorded: from_dict takes one nested dict and attributes by group; ess asks for the tails of arrays."""
+    """ArviZ 1.3 as recorded: from_dict takes one nested dict, attributes by group; ess of arrays asks for the tails."""
     calls = []
 
     def from_dict(data, *, dims=None, coords=None, attrs=None):
