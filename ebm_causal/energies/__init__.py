@@ -2,9 +2,11 @@
 
 from ebm_causal.energies.codebooks import Codebook, CodebookRegularizer
 from ebm_causal.energies.confounded import (
+    OutcomeDecoder,
     Strength,
     Strengths,
     Tail,
+    TreatmentDecoder,
     confounded_energy,
     decoders_of,
     strengths_of,
@@ -68,6 +70,7 @@ __all__ = [
     "LocalNormalizer",
     "Mechanism",
     "Noise",
+    "OutcomeDecoder",
     "PoissonCost",
     "PositiveScale",
     "PredictThenDecode",
@@ -78,6 +81,7 @@ __all__ = [
     "StudentTCost",
     "Tail",
     "Temperature",
+    "TreatmentDecoder",
     "VICRegRegularizer",
     "VICRegTerms",
     "Variable",

@@ -145,6 +145,7 @@ def maximize(
         if history and value < history[-1] - FELL:  # the round outran its lattices: go back, and go less far
             objective.parameters.set(best)
             resolved, reach, known = objective.likelihood.adapt(), reach // SHORTER, False
+            value, gradient = objective.value_and_gradient(best)
             if used >= steps or reach < 1:
                 break
         else:
@@ -157,8 +158,12 @@ def maximize(
         if curved and not known:
             whitening = whiten(objective.curvature(), FLOORS[min(turn, 1)])
             known = turn > 0 and reach > 2 * FIRST_REACH
-        used += _round(objective, whitening, (max(min(steps - used, reach), 1), tolerance), report)
-    return _ended(objective, curved, whitening, (used, resolved, tuple(history)))
+        limits = (max(min(steps - used, reach), 1), tolerance)
+        used += _round(objective, whitening, limits, report, known=(value, gradient))
+    else:
+        value, gradient = objective.value_and_gradient(objective.parameters.get())
+    trace = (used, resolved, tuple(history))
+    return _ended(objective, whitening, trace, None if curved else (value, gradient))
 
 
 def _still(history: list[float], gradient: Tensor, whitening: Tensor | None, tolerance: float) -> bool:
@@ -179,7 +184,10 @@ def _round(
     whitening: Tensor | None,
     limits: tuple[int, float],
     report: Callable[[int, float], None] | None,
+    *,
+    known: tuple[float, Tensor],
 ) -> int:
+    """Some iterations at fixed lattices, from where value and gradient are known."""
     start = objective.parameters.get()
     if not len(start):
         return 0
@@ -189,9 +197,8 @@ def _round(
         nonlocal count
         count += 1
         step = torch.as_tensor(moved)
-        value, gradient = objective.value_and_gradient(
-            start + (step if whitening is None else whitening @ step)
-        )
+        moved_to = start + (step if whitening is None else whitening @ step)
+        value, gradient = objective.value_and_gradient(moved_to) if count > 1 else known
         if report is not None:
             report(count, value)
         slope = gradient if whitening is None else whitening.mT @ gradient
@@ -206,12 +213,16 @@ def _round(
 
 
 def _ended(
-    objective: Objective, curved: bool, whitening: Tensor | None, trace: tuple[int, bool, tuple[float, ...]]
+    objective: Objective,
+    whitening: Tensor | None,
+    trace: tuple[int, bool, tuple[float, ...]],
+    found: tuple[float, Tensor] | None,
 ) -> Optimum:
-    used, resolved, history = trace
+    """The optimum, with its curvature unless value and gradient have been found and will do."""
+    (used, resolved, history), curved = trace, found is None
     if curved:
         resolved = objective.likelihood.adapt(drop=WHOLE)
-    value, gradient = objective.value_and_gradient(objective.parameters.get())
+    value, gradient = found or objective.value_and_gradient(objective.parameters.get())
     curvature = objective.curvature() if curved else None
     if curvature is not None and float(torch.linalg.eigvalsh(curvature)[0]) < FLAT * float(
         curvature.abs().max()

@@ -215,8 +215,8 @@ def checked_priors(energy: Energy, latents: tuple[str, ...]) -> tuple[Energy, ..
 
 
 def _relaid(block: Restriction, known: Lattice | None, step: float, drop: float) -> Lattice:
-    """A lattice for a block, started where an earlier one found the mass."""
-    if known is None or block.finite or known.points.shape[1] != block.rows:
+    """A lattice for a block, started where an earlier one found the mass; on a line a first look costs less."""
+    if known is None or block.finite or block.dim == 1 or known.points.shape[1] != block.rows:
         return block.quadrature(step=step, drop=drop, kinks=False)
     spread = known.covariance().diagonal(dim1=-2, dim2=-1).clamp_min(1e-12).sqrt()
     return adapt_lattice(

@@ -7,7 +7,7 @@ prior ("cut" inference): the likelihood could only tell them from the form of th
 
 import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,6 +22,7 @@ from torch import Tensor
 from ebm_causal.energies import Strength, strengths_of
 from ebm_causal.errors import ArgumentError, ConvergenceError
 from ebm_causal.inference import MarginalLikelihood, Objective, ParameterVector, maximize, whiten
+from ebm_causal.learning.carrying import carry, stretches
 from ebm_causal.learning.fits import Fit
 from ebm_causal.learning.implied import average_effect, implied_strength
 
@@ -154,7 +155,8 @@ def fit_over_strengths(
     start, held = objective.parameters.get(), copy.deepcopy(strengths_of(fit.energy).state_dict())
     strengths, found = prior.draws(draws, seed), []
     for done, strength in enumerate((replace(strengths[0], treatment=0.0, outcome=0.0), *strengths)):
-        strengths_of(fit.energy).set(strength)
+        whitening = _stretched(whitening, objective.parameters, stretches(fit.energy, strength))
+        carry(fit.energy, objective.likelihood.whole.given, strength)
         found.append(_one(objective, whitening))
         if progress is not None:
             progress((done + 1) / (draws + 1), f"fitting at strength {done} of {draws}")
@@ -170,6 +172,16 @@ def fit_over_strengths(
 def _objective(fit: Fit) -> Objective:
     likelihood = MarginalLikelihood(fit.energy, fit.data, fit.latents, fit.beta)
     return Objective(likelihood=likelihood, parameters=ParameterVector(fit.energy, HELD))
+
+
+def _stretched(whitening: Tensor, parameters: ParameterVector, by: Mapping[str, Tensor]) -> Tensor:
+    """The whitening where some parameters have been stretched."""
+    one = whitening.new_ones(())
+    factors = [
+        by.get(name, one).expand(tensor.numel())
+        for name, tensor in zip(parameters.names, parameters.tensors, strict=True)
+    ]
+    return torch.cat(factors)[:, None] * whitening
 
 
 def _one(objective: Objective, whitening: Tensor) -> tuple[float, float, bool, tuple[float, float]]:
