@@ -95,7 +95,7 @@ class LinearGaussianEnergy(Energy):
                     f"{name} must have {observed} rows, as latent_weight has; got {list(part.shape)}."
                 )
         parents = ("z",) if decoder.input_weight is None else ("x", "z")
-        cost = SquaredError(_parameter(scale))
+        cost = SquaredError(_parameter(scale, decoder.latent_weight))
         super().__init__(
             [
                 Mechanism("y", parents, decoder, cost, dim=observed),
@@ -226,10 +226,12 @@ def _checked(beta: Temperature, rows: Tensor) -> Tensor:
     return inverse
 
 
-def _parameter(value: float | Tensor) -> nn.Parameter:
+def _parameter(value: float | Tensor, like: Tensor | None = None) -> nn.Parameter:
+    """A parameter as it is, arrays as one of their own dtype, numbers in that of a tensor."""
     if isinstance(value, nn.Parameter):
         return value
-    return nn.Parameter(as_weights("a weight", value).detach().clone())
+    weights = as_weights("a weight", value).detach().clone()
+    return nn.Parameter(weights if like is None or isinstance(value, Tensor) else weights.to(like))
 
 
 def _shaped(

@@ -228,13 +228,13 @@ def _ended(
         curvature.abs().max()
     ):
         step = whiten(curvature, 1e-6)  # off the optimum a direction without information seems to bend
-        before = objective.parameters.get()
+        before, lattices = objective.parameters.get(), objective.likelihood.lattices()
         objective.parameters.set(before + step @ (step.mT @ gradient))
         moved = objective.likelihood.adapt(drop=WHOLE)
         higher, slope = objective.value_and_gradient(objective.parameters.get())
         if higher < value - FELL:  # far from the optimum such a step is no step toward it
             objective.parameters.set(before)
-            objective.likelihood.adapt(drop=WHOLE)
+            objective.likelihood.swap(lattices)
         else:
             resolved, value, gradient, curvature = moved, higher, slope, objective.curvature()
     metric = whiten(curvature) if curvature is not None else whitening

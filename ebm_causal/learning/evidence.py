@@ -24,6 +24,8 @@ class EvidenceCriterion(Criterion):
         draws: Of the latents, for each row and step.
     """
 
+    alike = True
+
     def __init__(self, problem: Problem, hidden: int, draws: int) -> None:
         super().__init__(problem)
         self._complete({name: value[:1] for name, value in problem.rows.items()})
@@ -35,9 +37,10 @@ class EvidenceCriterion(Criterion):
 
     def forward(self, batch: Batch, generator: torch.Generator) -> Terms:
         """The mean over rows, so that the bound of all data is as many times this as they have rows."""
-        complete = self._complete(batch.rows)
-        noise = _noise((self.draws, complete.rows, complete.dim), generator, complete.whole.like)
-        loss = -log_weights(complete, self.guide, batch.rows, noise).mean()
+        complete, (place, of) = self._complete(batch.rows), batch.share
+        whole = complete.rows if batch.whole is None else batch.whole
+        noise = _noise((self.draws, whole, complete.dim), generator, complete.whole.like)
+        loss = -log_weights(complete, self.guide, batch.rows, noise[:, place::of]).mean()
         return Terms(loss, loss.detach(), None)
 
     def notes(self, generator: torch.Generator) -> tuple[str, ...]:
@@ -69,7 +72,8 @@ class EvidenceLowerBound(Loss):
     .. math:: \Big\langle E_{q(z|v)} \log\frac{p(v, z)}{q(z|v)} \Big\rangle_\text{rows}
 
     What ``method="svi"`` does with an amortized guide, but by minibatches: rows may come from parquet, and under
-    ``torchrun`` each process takes its share of each batch. A batch's mean stands for all rows. For sums of mechanisms
+    ``torchrun`` each process takes its share of each batch and of its noise, so that two give what one gives. A
+    batch's mean stands for all rows. For sums of mechanisms
     and regularizers whose latents are real; the fit keeps the guide, from which it draws latents.
 
     Attributes:

@@ -9,7 +9,7 @@ import pandas as pd
 from torch.distributions import Distribution, Normal
 from torch.utils.data import Dataset
 
-from ebm_causal.energies import Energy, find_parameters, latents_of
+from ebm_causal.energies import Energy, Factor, as_energy, find_parameters, latents_of
 from ebm_causal.errors import ArgumentError, EnergyError
 from ebm_causal.gibbs import at_each, single_or_schedule
 from ebm_causal.inference import Engine, Kernel, Kind, ParameterVector
@@ -31,7 +31,7 @@ DEFAULT_PRIOR = Normal(0.0, 10.0, validate_args=False)
 
 @one_thread()
 def fit(
-    energy: Energy,
+    energy: Energy | Factor,
     data: Mapping[str, object] | pd.DataFrame | Dataset | ParquetRows,
     latents: Iterable[str] = ("z",),
     method: Literal["svi", "mcmc", "map"] = "svi",
@@ -69,7 +69,7 @@ def fit(
     the last beta.
 
     Args:
-        energy: A sum of mechanisms and regularizers. It is copied; the caller's is not changed.
+        energy: A sum of mechanisms and regularizers, or one of them. It is copied; the caller's is not changed.
         data: ``[rows]`` or ``[rows, dim]`` by variable, or a DataFrame.
         latents: What the data do not hold.
         method: As above.
@@ -114,6 +114,7 @@ def fit(
         Hamiltonian dynamics; Rose (1998), Deterministic annealing for clustering, compression, classification,
         regression, and related optimization problems.
     """
+    energy = as_energy(energy)
     if loss is not None or loop is not None or not isinstance(data, Mapping | pd.DataFrame):
         return fit_by_loss(
             energy, data, loss, latents=_latents(energy, latents), fixed=tuple(fixed), loop=loop, steps=steps,

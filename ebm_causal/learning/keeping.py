@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ebm_causal.distributed import started_together
 from ebm_causal.errors import ArgumentError
 from ebm_causal.inference import Keeper
 from ebm_causal.learning.checkpoints import Checkpoint
@@ -24,8 +25,15 @@ def kept(task: Task, folder: str | Path, choices: Mapping[str, object], steps: i
         steps: Iterations of the whole, of which a twentieth is lost at most.
 
     Raises:
-        ArgumentError: If the folder holds something else, or Pyro runs the optimization, whose state is not ours.
+        ArgumentError: If the folder holds something else, Pyro runs the optimization, whose state is not ours, or
+            several processes would write to the folder.
     """
+    if started_together() > 1:
+        raise ArgumentError(
+            f"method={choices['method']!r} runs whole in each of the {started_together()} processes of torchrun, and "
+            "all would write to one checkpoint=: start one process, or give a loss=, as EvidenceLowerBound(), of "
+            "which the processes share the rows."
+        )
     if choices["kernel"] == "pyro-svi":
         raise ArgumentError("checkpoint= does not serve kernel='pyro-svi', the reference: use 'auto'.")
     settings = {

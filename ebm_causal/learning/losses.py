@@ -31,7 +31,13 @@ class Criterion(nn.Module, ABC):
 
     Args:
         problem: What it is about.
+
+    Attributes:
+        alike: Whether several processes are to draw the same numbers, as each takes those of its own rows: then they
+            give what one gives. Else each draws others.
     """
+
+    alike = False
 
     def __init__(self, problem: Problem) -> None:
         super().__init__()
@@ -111,6 +117,7 @@ class SumCriterion(Criterion):
     def __init__(self, problem: Problem, parts: list[Criterion]) -> None:
         super().__init__(problem)
         self.parts = nn.ModuleList(parts)
+        self.alike = all(part.alike for part in parts)
 
     def forward(self, batch: Batch, generator: torch.Generator) -> Terms:
         """The sum, with the first one's energies."""

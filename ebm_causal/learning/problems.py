@@ -10,7 +10,7 @@ from torch import Tensor
 from ebm_causal.energies import Energy, Variable, normalized
 from ebm_causal.errors import ArgumentError, EnergyError
 from ebm_causal.gibbs import free_energy, minimize
-from ebm_causal.shapes import as_names
+from ebm_causal.shapes import as_names, broadcast_shapes
 
 Rows = Mapping[str, Tensor]
 STARTS = 4  # of the inner minimization over latents; the parameters move, and so do the minima
@@ -23,10 +23,14 @@ class Batch:
     Attributes:
         rows: By variable, ``[batch, *shape]``.
         index: Which rows of the data they are, ``[batch]``.
+        share: Which of the whole batch these are: the first of them and the step; other processes have the others.
+        whole: How many rows the whole batch has; those that are here where None.
     """
 
     rows: Rows
     index: Tensor
+    share: tuple[int, int] = (0, 1)
+    whole: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +84,7 @@ class Problem:
     def batch_of(self, values: Rows) -> torch.Size:
         """The shape before the variables' own dimensions, broadcast."""
         leads = {self._lead(name, value) for name, value in values.items()}
-        return next(iter(leads)) if len(leads) == 1 else torch.broadcast_shapes(*leads)
+        return next(iter(leads)) if len(leads) == 1 else broadcast_shapes(*leads)
 
     def variable(self, name: str) -> Variable:
         """One of the energy's variables."""

@@ -149,20 +149,23 @@ class ShuffledSource(Source):
 
     def batch(self, step: int) -> Batch:
         """The rows of a step."""
-        place, of = self.part
+        of = self.part[1]
         if self.size == self.count:
             return self._whole
         each = self.count // self.size
         start = step % each * self.size
         index = self._pass(step // each)[start : start + self.size]
-        index = index[place::of] if of > 1 else index
-        return Batch(self.access.fetch(index), index)
+        return self._shared(index) if of > 1 else Batch(self.access.fetch(index), index)
 
     @functools.cached_property
     def _whole(self) -> Batch:
         """All rows, which are every batch where no more are asked for."""
-        index = self.train[self.part[0] :: self.part[1]]
-        return Batch(self.access.fetch(index), index)
+        return self._shared(self.train)
+
+    def _shared(self, index: Tensor) -> Batch:
+        """This process's rows of a batch."""
+        place, of = self.part
+        return Batch(self.access.fetch(index[place::of]), index[place::of], self.part, len(index))
 
     def _pass(self, number: int) -> Tensor:
         if self._order[0] != number:

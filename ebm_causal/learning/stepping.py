@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from ebm_causal.distributed import agree, collect, mean_over_rows
 from ebm_causal.energies import Energy
-from ebm_causal.errors import TrainingDiverged
+from ebm_causal.errors import EnergyError, TrainingDiverged
 from ebm_causal.learning.checkpoints import Checkpoint
 from ebm_causal.learning.loops import Loop
 from ebm_causal.learning.losses import Criterion, Terms
@@ -51,7 +51,7 @@ class Stepper:
         self.named = {**named, **dict(criterion.named_parameters())}
         self.parameters = list(self.named.values())
         self.optimizer = loop.optimizer_of(self.parameters, self.rate)
-        self.generator = torch.Generator().manual_seed(seed + APART * self.part[0])
+        self.generator = torch.Generator().manual_seed(seed + APART * self.part[0] * (not criterion.alike))
         self.checkpoint, self.trace = checkpoint, Trace(self.steps)
         self.done, self.scale = 0, math.nan
         self.scores: list[tuple[int, float]] = []
@@ -68,7 +68,7 @@ class Stepper:
             parameter.grad = None
         batch = self.source.batch(step)
         terms = self.criterion(batch, self.generator)
-        terms.loss.backward()
+        self._slope(terms.loss)
         loss, length, level, gap = self._seen(terms, len(batch.index))
         self._refuse(loss, length, (level, gap))
         if self.loop.clip is not None and length > self.loop.clip:
@@ -79,6 +79,16 @@ class Stepper:
         self.trace.add(step, loss, gap)
         self.done += 1
         return loss, gap, rate
+
+    def _slope(self, loss: Tensor) -> None:
+        """Gradients of the loss, refused where no parameter has one."""
+        if loss.requires_grad:
+            loss.backward()
+        if not self._gradients:
+            raise EnergyError(
+                f"the loss depends on none of the parameters {list(self.named)} that are learned, so that no step "
+                "could lower it: let the energy's slopes, or its values where the loss looks at these, depend on one."
+            )
 
     def evaluate(self) -> None:
         """Score the rows held out, and remember the best."""

@@ -112,12 +112,10 @@ class ParquetSource(Source):
         generator = torch.Generator().manual_seed(self.seed + 1_000_003 * (number + 1) + group)
         order = torch.randperm(self.groups[group][2], generator=generator)
         index = order[turn * self.size : (turn + 1) * self.size]
-        rank, of = self.part
-        index = index[rank::of] if of > 1 else index
-        return Batch(
-            {name: value.index_select(0, index.to(value.device)) for name, value in rows.items()},
-            index + start,
-        )
+        (place, of), whole = self.part, len(index)
+        index = index[place::of]
+        fetched = {name: value.index_select(0, index.to(value.device)) for name, value in rows.items()}
+        return Batch(fetched, index + start, self.part, whole)
 
     def _pass(self, number: int) -> list[tuple[int, int]]:
         """Group and turn of each batch of a pass."""

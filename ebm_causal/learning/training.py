@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from ebm_causal.distributed import collect, processes, wait_for_all
-from ebm_causal.energies import Energy, as_energy, like_of, named_parameters
+from ebm_causal.energies import Energy, Factor, as_energy, like_of, named_parameters
 from ebm_causal.errors import ArgumentError, EnergyError
 from ebm_causal.gibbs import at_each, single_or_schedule
 from ebm_causal.inference import NormalGuide, ParameterVector
@@ -39,7 +39,7 @@ REPORTS = 100  # how often progress is told
 
 
 def train(
-    energy: Energy,
+    energy: Energy | Factor,
     data: Mapping[str, object] | pd.DataFrame | Dataset | ParquetRows,
     loss: Loss,
     *,

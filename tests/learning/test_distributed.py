@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 from learning.toys import network, precision
-from learning.trained_apart import fit
+from learning.trained_apart import bounded, factors, fit
 
 import ebm_causal as ec
+from ebm_causal.errors import ArgumentError
 from ebm_causal.learning.storage import read_tree
 
 ROOT = Path(__file__).parents[2]
@@ -39,6 +40,28 @@ def test_two_processes_give_one_s_parameters(apart):
         assert (together.mean - alone.mean).abs().max() < 1e-5
         assert together.training.loss == pytest.approx(alone.training.loss, rel=1e-9)
     assert alone.training.loss[-1] < alone.training.loss[0]
+
+
+def test_two_processes_give_one_s_parameters_and_guide_where_the_loss_draws_noise(apart):
+    alone = bounded()
+    known = dict(alone.network.named_parameters())
+    for rank in ("0", "1"):
+        together = ec.load_fit(apart / rank / "bounded", factors())
+        assert (together.mean - alone.mean).abs().max() < 1e-5
+        assert together.training.loss == pytest.approx(alone.training.loss, rel=1e-9)
+        guide = dict(together.network.named_parameters())
+        assert all((guide[name] - value).abs().max() < 1e-5 for name, value in known.items())
+    assert (alone.mean - 0.5).abs().max() > 0.05
+
+
+@pytest.mark.parametrize("method", ["map", "svi", "mcmc"])
+def test_a_method_that_runs_whole_in_each_process_keeps_no_checkpoint(method, tmp_path, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("MASTER_ADDR", "localhost")
+    match = f"method='{method}' runs whole in each of the 2 processes of torchrun.* give a loss="
+    with pytest.raises(ArgumentError, match=match):
+        ec.fit(factors(), {"y": torch.ones(3, 2)}, method=method, checkpoint=tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 def test_processes_have_chains_and_seeds_of_their_own_and_the_first_keeps_them(apart):

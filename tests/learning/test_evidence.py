@@ -90,3 +90,9 @@ def test_energies_that_a_guide_does_not_serve():
     forked = ec.Mechanism("y", ("x", "z"), lambda x, z: x * z, ec.SquaredError(slope)) + which
     with pytest.raises(EnergyError, match="take finitely many values"):
         ec.fit(forked, paired(20), loss=EvidenceLowerBound())
+
+
+def test_an_energy_of_float32_weights_has_one_dtype_for_a_loss():
+    energy = ec.LinearGaussianEnergy(torch.full((2, 1), 0.5))
+    fit = ec.fit(energy, {"y": rows(30).float()}, loss=EvidenceLowerBound(), steps=2)
+    assert {value.dtype for value in fit.energy.parameters()} == {torch.float32}

@@ -7,6 +7,7 @@ from torch.distributions import Normal
 
 import ebm_causal as ec
 from ebm_causal.errors import ArgumentError, ConvergenceError, EnergyError, IdentificationError
+from ebm_causal.learning import ContrastiveDivergence, ContrastiveHinge, NoiseNegatives, ScoreMatching
 
 F64 = torch.float64
 Y = torch.randn(20, 2, generator=torch.Generator().manual_seed(0), dtype=F64)
@@ -187,3 +188,41 @@ def test_predictions_of_what_is_given():
         fit.predict("y", given={"y": Y})
     with pytest.raises(EnergyError, match="unknown variable 'w'"):
         fit.predict("y", given={"w": Y})
+
+
+class Level(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.level = torch.nn.Parameter(torch.zeros(2, dtype=F64))
+
+    def forward(self):
+        return self.level[None]
+
+
+def test_a_bare_factor_is_an_energy():
+    fit = ec.fit(
+        ec.Mechanism("y", (), Level(), ec.SquaredError(1.0), dim=2), {"y": Y}, latents=(), method="map"
+    )
+    assert torch.allclose(fit.mean, Y.mean(0), atol=1e-4)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_what_is_no_energy():
+    with pytest.raises(EnergyError, match="an energy is made by ec.energy.*; got NoneType"):
+        ec.fit(None, {"y": Y})
+
+
+@pytest.mark.parametrize("loss", [
+    ScoreMatching(), ContrastiveHinge(1.0, NoiseNegatives()), ContrastiveDivergence(steps=1),
+], ids=["slopes", "contrasts", "chains"])  # fmt: skip
+def test_a_loss_that_depends_on_no_parameter(loss):
+    class Idle(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.idle = torch.nn.Parameter(torch.ones((), dtype=F64))
+
+        def forward(self, y):
+            return (y**2).sum(-1)
+
+    with pytest.raises(EnergyError, match=r"depends on none of the parameters \['idle'\]"):
+        ec.fit(ec.energy(Idle(), y=2), {"y": Y}, loss=loss, steps=2)

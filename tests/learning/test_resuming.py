@@ -1,5 +1,6 @@
 """A fit that is killed by SIGKILL and started again ends at the same numbers, bit for bit."""
 
+import json
 import os
 import shutil
 import signal
@@ -117,6 +118,15 @@ def test_a_checkpoint_of_another_model(kept):
 ])  # fmt: skip
 def test_a_checkpoint_of_another_fit(kept, options, what):
     refused(kept, f"is of another fit: {what}", **options)
+
+
+def test_a_checkpoint_of_another_version(kept):
+    path = kept / "checkpoint.json"
+    page = json.loads(path.read_text())
+    path.write_text(json.dumps({**page, "release": "0.0"}))
+    refused(kept, "was written by ebm_causal 0.0, and this is ")
+    path.write_text(json.dumps({**page, "format": 99}))
+    refused(kept, "has format 99, and this version reads format 1")
 
 
 def test_a_truncated_checkpoint(kept):

@@ -5,10 +5,10 @@ import sys
 from pathlib import Path
 
 import torch
-from learning.toys import network, normal, paired, precision
+from learning.toys import F64, network, normal, paired, precision
 
 import ebm_causal as ec
-from ebm_causal.learning import Loop, PersistentContrastiveDivergence, ScoreMatching
+from ebm_causal.learning import EvidenceLowerBound, Loop, PersistentContrastiveDivergence, ScoreMatching
 
 
 class StopHereError(Exception):
@@ -20,6 +20,18 @@ def fit():
     torch.set_num_threads(1)
     loop = Loop(batch=41, held_out=0)
     return ec.fit(network(), paired(120), loss=ScoreMatching(), steps=10, loop=loop)
+
+
+def factors():
+    """One factor of two numbers."""
+    return ec.LinearGaussianEnergy(torch.full((2, 1), 0.5, dtype=F64), scale=1.0)
+
+
+def bounded():
+    """A fit of parameters and guide, whose noise the processes share as they share the rows."""
+    rows = normal(100, dim=2) @ torch.tensor([[1.0, 0.7], [0.0, 0.5]], dtype=F64)
+    loop = Loop(batch=41, held_out=0)
+    return ec.fit(factors(), {"y": rows}, loss=EvidenceLowerBound(draws=2), steps=12, loop=loop)
 
 
 def chains(checkpoint=None, *, stop=False):
@@ -40,6 +52,7 @@ def main():
     place = Path(sys.argv[1])
     own = place / os.environ["RANK"]
     fit().save(own / "plain")
+    bounded().save(own / "bounded")
     chains().save(own / "whole")
     try:
         chains(place / "kept", stop=True)
