@@ -26,7 +26,7 @@ from ebm_causal.energies import (
 from ebm_causal.errors import EnergyError, IdentificationError
 from ebm_causal.gibbs.density import GibbsDensity
 from ebm_causal.gibbs.temperatures import single_or_schedule
-from ebm_causal.shapes import Betas, as_rows, broadcast_shapes, common_rows
+from ebm_causal.shapes import Betas, as_rows, broadcast_shapes, check_count, common_rows
 
 
 class ConditionalLaw(TorchDistribution):
@@ -96,7 +96,8 @@ def pyro_model(
         ``[rows, dim]``, or ``[betas, rows, dim]`` for a schedule.
 
     Raises:
-        ArgumentError: If beta is neither positive nor a schedule.
+        ArgumentError: If beta is neither positive nor a schedule, or ``rows`` is no positive whole number.
+        EnergyError: If it is no energy.
         IdentificationError: If a factor is neither a mechanism nor a regularizer: its normalizer depends
             on the parameters and on the other variables, and a density without it may not be used to learn.
 
@@ -106,6 +107,10 @@ def pyro_model(
         >>> sorted(pyro.poutine.trace(ec.pyro_model(energy, rows=3)).get_trace().stochastic_nodes)
         ['rows', 'x', 'z']
     """
+    if not isinstance(energy, Energy):
+        raise EnergyError(f"an energy is made by ec.energy, or is a sum of mechanisms; got {energy!r}.")
+    if rows is not None:
+        check_count("rows", rows)
     betas = single_or_schedule(beta)
     stray = undirected_of(energy)
     if stray:

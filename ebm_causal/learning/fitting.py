@@ -13,6 +13,7 @@ from ebm_causal.energies import Energy, Factor, as_energy, find_parameters, late
 from ebm_causal.errors import ArgumentError, EnergyError
 from ebm_causal.gibbs import at_each, single_or_schedule
 from ebm_causal.inference import Engine, Kernel, Kind, ParameterVector
+from ebm_causal.learning.arguments import check_learned, check_numbers
 from ebm_causal.learning.cooling import stages
 from ebm_causal.learning.fits import Fit
 from ebm_causal.learning.keeping import kept
@@ -23,7 +24,7 @@ from ebm_causal.learning.rows import rows_of
 from ebm_causal.learning.streaming import ParquetRows
 from ebm_causal.learning.tasks import Progress, Task, unvalidated
 from ebm_causal.learning.training import fit_by_loss
-from ebm_causal.shapes import Betas
+from ebm_causal.shapes import Betas, as_names
 from ebm_causal.threads import one_thread
 
 DEFAULT_PRIOR = Normal(0.0, 10.0, validate_args=False)
@@ -115,6 +116,10 @@ def fit(
         regression, and related optimization problems.
     """
     energy = as_energy(energy)
+    latents, fixed = as_names(latents), as_names(fixed)
+    counts = {"steps": steps, "chains": chains, "draws": draws, "warmup": warmup}
+    check_numbers(counts, learning_rate, seed)
+    check_learned(fixed, priors, progress)
     if loss is not None or loop is not None or not isinstance(data, Mapping | pd.DataFrame):
         return fit_by_loss(
             energy, data, loss, latents=_latents(energy, latents), fixed=tuple(fixed), loop=loop, steps=steps,
@@ -149,7 +154,7 @@ KERNELS = {"map": ("auto",), "svi": ("auto", "pyro-svi"), "mcmc": ("auto", "hmc"
 
 
 def _check_choices(method: str, guide: str, kernel: str, steps: int | None) -> None:
-    if method not in KERNELS:
+    if not isinstance(method, str) or method not in KERNELS:
         raise ArgumentError(f"method must be 'svi', 'mcmc' or 'map'; got {method!r}.")
     if guide not in ("auto", "collapsed", "amortized", "flat"):
         raise ArgumentError(f"guide must be 'auto', 'collapsed', 'amortized' or 'flat'; got {guide!r}.")
