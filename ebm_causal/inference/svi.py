@@ -242,6 +242,7 @@ def _climb_by_pyro(
     elbo: list[float] = []
     with pyro.get_param_store().scope(), warnings.catch_warnings():
         warnings.simplefilter("ignore", torch.jit.TracerWarning)
+        warnings.filterwarnings("ignore", "`torch.jit", DeprecationWarning)  # that Pyro calls
         pyro.set_rng_seed(seed)
         for tensor in held:
             tensor.requires_grad_(False)

@@ -78,6 +78,7 @@ def test_the_traced_climb_arrives_where_the_bound_is_tight(kind):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("unchecked")  # while Pyro traces, sizes are tensors
 def test_pyro_s_svi_arrives_at_the_same_parameters():
     fits = []
     for kernel in ("auto", "pyro-svi"):
