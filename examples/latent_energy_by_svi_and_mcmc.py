@@ -34,7 +34,7 @@ data, fresh = simulate(120, seed=0), simulate(80, seed=1)
 
 # %%
 linear = ec.LinearGaussianEnergy(torch.ones(2, 1), torch.zeros(2, 1), scale=1.0)
-sampled = ec.fit(linear, data, method="mcmc", draws=100, warmup=60, seed=0)
+sampled = ec.fit(linear, data, method="mcmc", draws=50, warmup=60, seed=0)
 print(sampled.summary().round(3))
 assert sampled.diagnostics.ok, sampled.diagnostics.warnings
 

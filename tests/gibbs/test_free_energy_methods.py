@@ -105,6 +105,7 @@ def test_the_funnel_is_near_or_warned_about():
     assert float(found.value) == pytest.approx(truth, abs=0.5)
 
 
+@pytest.mark.slow
 def test_the_many_well_is_near_or_warned_about():
     found = ec.log_partition(ec.energy(many_well, z=32), over="z")
     truth = 16 * log_z_of_a_pair()
@@ -157,6 +158,7 @@ def test_finite_and_real_variables_together():
     assert found.method == "lattice"
 
 
+@pytest.mark.slow
 def test_rows_that_one_method_cannot_do_go_to_the_next():
     """A five-dimensional Gaussian in the first row, eight wells far apart in 32 corners in the second."""
 

@@ -31,6 +31,7 @@ def mixture(share, dim, apart=3.0, scale=0.5):
     return select
 
 
+@pytest.mark.slow
 def test_modes_in_five_dimensions_have_their_shares():
     share = torch.tensor([0.5, 0.8], dtype=F64)
     generator = torch.Generator().manual_seed(0)
