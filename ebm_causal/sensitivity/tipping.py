@@ -1,6 +1,6 @@
 r"""The factors at which bounds, and draws, reach zero."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
@@ -30,12 +30,7 @@ def tipping_lambda(
     bound = partial(_near_end, drawn, positive, tail)
     if bound(1.0) <= 1e-13 * np.abs(outcome).max():
         return 1.0
-    high = 2.0
-    while bound(high) > 0:
-        high *= 2
-        if high > LARGEST:
-            return None
-    return float(brentq(bound, max(1.0, high / 2), high, xtol=1e-12, rtol=1e-14))
+    return _zero_above(bound, 1.0)
 
 
 def tipping_bias(
@@ -57,12 +52,17 @@ def tipping_bias(
 
     if near(0.0) <= 0:
         return 0.0
-    high = 1.0
+    return _zero_above(near, 0.0)
+
+
+def _zero_above(near: Callable[[float], float], low: float) -> float | None:
+    """Where a falling function that is positive at ``low`` reaches zero; None where it does not."""
+    high = low + 1
     while near(high) > 0:
         high *= 2
         if high > LARGEST:
             return None
-    return float(brentq(near, 0.0, high, xtol=1e-10))
+    return float(brentq(near, low, high, xtol=1e-12, rtol=1e-14))
 
 
 def _near_end(drawn: Sequence[Arms], positive: bool, tail: float, factor: float) -> float:

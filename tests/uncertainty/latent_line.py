@@ -1,4 +1,4 @@
-"""The latent line whose information is known in closed form, shared by the tests of information."""
+"""Energies whose information is known in closed form: the latent line, two spins, a mixture of two normals."""
 
 import torch
 from torch import nn
@@ -32,3 +32,27 @@ def linear(wrt, over="y", given=None, **options):
 def mechanism():
     weight, slope = torch.full((1, 1), 0.5, dtype=F64), torch.full((1, 1), 2.0, dtype=F64)
     return ec.LinearGaussianEnergy(weight, slope, scale=2**-0.5, regularizer_weight=1.0)
+
+
+class Ising(nn.Module):
+    def __init__(self, coupling, field):
+        super().__init__()
+        self.J, self.h = number(coupling), number(field)
+
+    def forward(self, a, b):
+        return (-self.J * a * b - self.h * (a + b)).sum(-1)
+
+
+class Mixture(nn.Module):
+    """Two normals of weight 1/2 and standard deviation 1, means 0 and 2."""
+
+    def __init__(self):
+        super().__init__()
+        self.mu = number([0.0, 2.0])
+
+    def forward(self, y, k):
+        return 0.5 * ((y - self.mu[k.long()]) ** 2).sum(-1)
+
+
+def mixture():
+    return ec.energy(Mixture(), y=1, k=ec.Variable(1, ec.finite([0, 1])))

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 from torch import nn
-from uncertainty.latent_line import linear, number
+from uncertainty.latent_line import Ising, linear, mixture, number
 
 import ebm_causal as ec
 from ebm_causal.energies import Strength, confounded_energy
@@ -119,15 +119,6 @@ def test_logistic_regression_by_a_mechanism_exact_and_simulated(beta, known):
     assert simulated.standard_error.max() < 0.2
 
 
-class Ising(nn.Module):
-    def __init__(self, coupling, field):
-        super().__init__()
-        self.J, self.h = number(coupling), number(field)
-
-    def forward(self, a, b):
-        return (-self.J * a * b - self.h * (a + b)).sum(-1)
-
-
 SPIN = ec.Variable(1, ec.finite([-1, 1]))
 
 
@@ -157,19 +148,6 @@ def test_two_spins_observed_is_the_curvature_of_the_log_density():
 
 
 # A mixture of two normals, weights 1/2, means 0 and 2, at y = .5.
-
-
-class Mixture(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.mu = number([0.0, 2.0])
-
-    def forward(self, y, k):
-        return 0.5 * ((y - self.mu[k.long()]) ** 2).sum(-1)
-
-
-def mixture():
-    return ec.energy(Mixture(), y=1, k=ec.Variable(1, ec.finite([0, 1])))
 
 
 def test_the_observed_information_of_a_mixture_is_indefinite():

@@ -3,7 +3,7 @@
 import pytest
 import torch
 from torch import nn
-from uncertainty.latent_line import Linear, linear, mechanism, number
+from uncertainty.latent_line import Linear, linear, mechanism, mixture, number
 
 import ebm_causal as ec
 import ebm_causal.uncertainty.latent_draws as latent_draws_module
@@ -176,16 +176,7 @@ def test_the_fraction_of_missing_information():
 
 
 def test_complete_minus_missing_for_a_mixture():
-    class Mixture(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.mu = number([0.0, 2.0])
-
-        def forward(self, y, k):
-            return 0.5 * ((y - self.mu[k.long()]) ** 2).sum(-1)
-
-    energy = ec.energy(Mixture(), y=1, k=ec.Variable(1, ec.finite([0, 1])))
-    found = ec.fisher_information(energy, kind="observed", data={"y": [0.5]})
+    found = ec.fisher_information(mixture(), kind="observed", data={"y": [0.5]})
     chance = torch.softmax(torch.tensor([-0.125, -1.125], dtype=F64), 0)
     assert torch.allclose(found.complete, torch.diag(chance), atol=1e-7)
     assert torch.allclose(found.complete - found.missing, found.matrix)

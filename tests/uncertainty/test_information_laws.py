@@ -5,31 +5,13 @@ import math
 import pytest
 import torch
 from torch import nn
-from uncertainty.latent_line import Linear, linear, mechanism, number
+from uncertainty.latent_line import Ising, Linear, linear, mechanism, mixture, number
 
 import ebm_causal as ec
 
 F64 = torch.float64
 X = torch.tensor([[0.5, 1.0], [3.0, -1.0], [-1.0, 0.2]], dtype=F64)
 SPIN = ec.Variable(1, ec.finite([-1, 1]))
-
-
-class Ising(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.J, self.h = number(0.5), number(0.2)
-
-    def forward(self, a, b):
-        return (-self.J * a * b - self.h * (a + b)).sum(-1)
-
-
-class Mixture(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.mu = number([0.0, 2.0])
-
-    def forward(self, y, k):
-        return 0.5 * ((y - self.mu[k.long()]) ** 2).sum(-1)
 
 
 class Decoder(nn.Module):
@@ -50,8 +32,8 @@ def energies():
     return {
         "latent line": (ec.energy(Linear(), x=1, y=1, z=1), "y", {"x": [[3.0], [1.0]]}),
         "mechanism": (mechanism(), "y", {"x": [[3.0], [1.0]]}),
-        "spins": (ec.energy(Ising(), a=SPIN, b=SPIN), ("a", "b"), None),
-        "mixture": (ec.energy(Mixture(), y=1, k=ec.Variable(1, ec.finite([0, 1]))), "y", None),
+        "spins": (ec.energy(Ising(0.5, 0.2), a=SPIN, b=SPIN), ("a", "b"), None),
+        "mixture": (mixture(), "y", None),
         "net": (ec.Energy([ec.Mechanism("y", "x", Decoder(), ec.SquaredError(0.5))]), "y", {"x": X}),
         "bits": (ec.Energy([ec.Mechanism("y", "x", Decoder(), bit)]), "y", {"x": X}),
     }
